@@ -1,0 +1,212 @@
+"""The frozen values that cross the public surface: items, events, needs, slates.
+
+Every floor imports them; they import nothing of pyrec but errors. `item_id` is the catalog's own
+string, `item_idx` a dense row; times are UTC seconds (`*_at`), durations milliseconds (`*_ms`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, overload
+
+AttributeValue = str | float | tuple[str, ...]
+
+EVENT_KINDS = ("impression", "click", "like", "dislike", "purchase", "rating", "skip")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A thing that can be recommended.
+
+    Attributes:
+        item_id: the catalog's own id, unique.
+        title: what people call it; may be empty.
+        text: a longer description, searched with a lower weight.
+        price: in the catalog's own currency unit, None when unknown.
+        popularity: any number ≥ 0 that grows with popularity, None when unknown.
+        attributes: further named values: a string, a number, or several strings.
+    """
+
+    item_id: str
+    title: str
+    text: str = ""
+    price: float | None = None
+    popularity: float | None = None
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a user did with an item; `kind` is one of `EVENT_KINDS`.
+
+    Attributes:
+        value: the rating for `rating`, the place in the list for `impression`, else None.
+        at: UTC seconds.
+        event_id: the row in the log, None before it is stored.
+    """
+
+    user_id: str
+    item_id: str
+    kind: str
+    value: float | None = None
+    at: float = 0.0
+    session: str | None = None
+    event_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A phrase of the catalog that a question means, with its probability in (0, 1]."""
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A condition on items: `column` is `price`, `popularity`, `item_id` or an attribute.
+
+    `op` is one of `= != < <= > >=`; a column that holds several values matches when any does.
+    """
+
+    column: str
+    op: str
+    value: str | float
+
+    def __str__(self) -> str:
+        """Write the condition as `where=` takes it."""
+        value = f"{self.value:g}" if isinstance(self.value, float) else self.value
+        return f"{self.column}{self.op}{value}"
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a question means in the catalog's own words.
+
+    Attributes:
+        text: the question without the parts that became filters.
+        terms: the words looked for, analyzed (folded and stemmed).
+        phrases: phrases of the catalog, most probable first.
+        filters: hard conditions found in the question.
+        path: which steps made it, in order, for people to read.
+    """
+
+    text: str
+    terms: tuple[str, ...] = ()
+    phrases: tuple[Phrase, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One part of why an item stands where it does.
+
+    Attributes:
+        signal: the signal's name.
+        contribution: θ · φ of that signal minus its mean over the pool, in natural-log units.
+        text: what it saw, for people to read: words, phrases, titles of the user's items.
+    """
+
+    signal: str
+    contribution: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One place of a slate; `score` is log P(item | question), higher is better."""
+
+    item: Item
+    score: float
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def item_id(self) -> str:
+        """The catalog's id of the item."""
+        return self.item.item_id
+
+    @property
+    def title(self) -> str:
+        """The title of the item."""
+        return self.item.title
+
+
+class SlateActions(Protocol):
+    """What a slate asks of the recommender that made it."""
+
+    def feedback(self, user: str, item_id: str, kind: str) -> Event:
+        """Take one event."""
+        ...
+
+    def log_shown(self, user: str, item_ids: Sequence[str]) -> None:
+        """Log impressions with their places."""
+        ...
+
+
+@dataclass(frozen=True)
+class Slate(Sequence[Suggestion]):
+    """A ranked list, best first, with how it was made.
+
+    Attributes:
+        suggestions: the items, best first; places count from 0.
+        path: the steps that made it, in order, for people to read.
+        ms: milliseconds from call to return.
+        need: what the question was understood to mean, None without a question.
+        user: the user it was made for, None for an anonymous one.
+    """
+
+    suggestions: tuple[Suggestion, ...]
+    path: tuple[str, ...] = ()
+    ms: float = 0.0
+    need: Need | None = None
+    user: str | None = None
+    actions: SlateActions | None = field(default=None, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        """Count the suggestions."""
+        return len(self.suggestions)
+
+    @overload
+    def __getitem__(self, place: int) -> Suggestion: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Suggestion]: ...
+    def __getitem__(self, place: int | slice) -> Suggestion | Sequence[Suggestion]:
+        """Return the suggestion at a place, from 0."""
+        return self.suggestions[place]
+
+    def __iter__(self) -> Iterator[Suggestion]:
+        """Walk the suggestions, best first."""
+        return iter(self.suggestions)
+
+    def feedback(self, place: int, kind: str) -> Event:
+        """Tell what the user did with the item at `place`.
+
+        Raises:
+            IndexError: there is no such place.
+            ValueError: the slate was made for nobody, so there is no one to learn for.
+        """
+        item_id = self.suggestions[place].item_id
+        actions, user = self._owner()
+        return actions.feedback(user, item_id, kind)
+
+    def like(self, place: int) -> Event:
+        """Say that the user likes the item at `place`."""
+        return self.feedback(place, "like")
+
+    def dislike(self, place: int) -> Event:
+        """Say that the user is not interested in the item at `place`."""
+        return self.feedback(place, "dislike")
+
+    def shown(self) -> None:
+        """Log that the user saw this list: one impression a place."""
+        actions, user = self._owner()
+        actions.log_shown(user, [s.item_id for s in self.suggestions])
+
+    def _owner(self) -> tuple[SlateActions, str]:
+        if self.actions is None or self.user is None:
+            raise ValueError(
+                "this slate was made for no user; ask with recommend(..., user=...) to give feedback"
+            )
+        return self.actions, self.user
