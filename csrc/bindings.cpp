@@ -1,0 +1,354 @@
+// The door between Python and the C++ core: the only file that knows of Python.
+//
+// Each binding walks four steps: check shapes while the GIL is held, view the arrays, release the
+// GIL around the pure call alone, hand the result over as an array that owns it. Arrays come
+// C-contiguous and in their exact dtype or not at all: `.noconvert()` makes a float64 or a strided
+// array a TypeError instead of a hidden copy. The stub pyrec/_core.pyi says what each function
+// does.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "beam.h"
+#include "dense.h"
+#include "mixer.h"
+#include "simd.h"
+#include "sparse.h"
+#include "topk.h"
+#include "trie.h"
+#include "view.h"
+
+namespace py = pybind11;
+
+namespace {
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+using OptionalMask = std::optional<Array<uint8_t>>;
+
+// Check and view
+
+template <class T>
+void check_array(const Array<T>& array, py::ssize_t ndim, const char* name) {
+    if (array.ndim() != ndim) {
+        throw py::value_error(std::string(name) + " must have " + std::to_string(ndim) +
+                              (ndim == 1 ? " dimension" : " dimensions") + ", not " +
+                              std::to_string(array.ndim()));
+    }
+    if (reinterpret_cast<uintptr_t>(array.data()) % alignof(T) != 0) {
+        throw py::value_error(std::string(name) + " is not aligned in memory; pass a copy of it");
+    }
+}
+
+template <class T>
+pyrec::Span<T> span(const Array<T>& array, const char* name) {
+    check_array(array, 1, name);
+    return {array.data(), array.shape(0)};
+}
+
+template <class T>
+pyrec::Rows<T> rows(const Array<T>& array, const char* name) {
+    check_array(array, 2, name);
+    return {array.data(), array.shape(0), array.shape(1)};
+}
+
+pyrec::Mask view_mask(const OptionalMask& mask) {
+    if (!mask) return {};
+    const pyrec::Span<uint8_t> view = span(*mask, "mask");
+    // An empty array may have no address; without one the mask would seem to be absent.
+    static const uint8_t nothing = 0;
+    return {view.data != nullptr ? view.data : &nothing, view.size};
+}
+
+// Release
+
+template <class Call>
+auto without_gil(const Call& call) {
+    py::gil_scoped_release release;
+    return call();
+}
+
+// Hand over
+
+template <class T>
+py::array_t<T> hand_over(std::vector<T>&& values, std::vector<py::ssize_t> shape) {
+    auto owned = std::make_unique<std::vector<T>>(std::move(values));
+    T* data = owned->data();
+    py::capsule owner(owned.get(), [](void* p) { delete static_cast<std::vector<T>*>(p); });
+    owned.release();
+    return py::array_t<T>(std::move(shape), data, owner);
+}
+
+template <class T>
+py::array_t<T> hand_over(std::vector<T>&& values) {
+    const auto size = static_cast<py::ssize_t>(values.size());
+    return hand_over(std::move(values), {size});
+}
+
+// A read-only view into an object of ours that keeps the object alive.
+template <class T>
+py::array_t<T> view_of(const std::vector<T>& values, const py::object& owner) {
+    py::array_t<T> array(static_cast<py::ssize_t>(values.size()), values.data(), owner);
+    array.attr("setflags")(py::arg("write") = false);
+    return array;
+}
+
+// One function a header
+
+void register_simd(py::module_& m) {
+    m.def("cpu_features", [] { return pyrec::simd::cpu_features(); });
+}
+
+void register_topk(py::module_& m) {
+    m.def(
+        "topk",
+        [](const Array<float>& scores, int64_t k, const OptionalMask& mask) {
+            const auto view = span(scores, "scores");
+            const auto allowed = view_mask(mask);
+            auto best = without_gil([&] { return pyrec::top_k(view, k, allowed); });
+            return py::make_tuple(hand_over(std::move(best.index)),
+                                  hand_over(std::move(best.score)));
+        },
+        py::arg("scores").noconvert(), py::arg("k"), py::arg("mask").noconvert() = py::none());
+}
+
+void register_sparse(py::module_& m) {
+    using pyrec::InvertedIndex;
+    py::class_<InvertedIndex>(m, "InvertedIndex")
+        .def(py::init<>())
+        .def(
+            "updated",
+            [](const InvertedIndex& self, const Array<int32_t>& item_idx, const Array<int64_t>& ptr,
+               const Array<uint32_t>& terms, const Array<uint8_t>& weights, int64_t n_items) {
+                const pyrec::RowUpdates update{span(item_idx, "item_idx"), span(ptr, "ptr"),
+                                               span(terms, "terms"), span(weights, "weights")};
+                return without_gil([&] { return self.updated(update, n_items); });
+            },
+            py::arg("item_idx").noconvert(), py::arg("ptr").noconvert(),
+            py::arg("terms").noconvert(), py::arg("weights").noconvert(), py::arg("n_items"))
+        .def(
+            "bm25",
+            [](const InvertedIndex& self, const Array<uint32_t>& terms, const Array<float>& weights,
+               float k1, float b, const OptionalMask& mask) {
+                const auto query = span(terms, "terms");
+                const auto by = span(weights, "weights");
+                const auto allowed = view_mask(mask);
+                return hand_over(without_gil([&] { return self.bm25(query, by, k1, b, allowed); }));
+            },
+            py::arg("terms").noconvert(), py::arg("weights").noconvert(), py::arg("k1"),
+            py::arg("b"), py::arg("mask").noconvert() = py::none())
+        .def(
+            "coverage",
+            [](const InvertedIndex& self, const Array<uint32_t>& terms, const OptionalMask& mask) {
+                const auto query = span(terms, "terms");
+                const auto allowed = view_mask(mask);
+                return hand_over(without_gil([&] { return self.coverage(query, allowed); }));
+            },
+            py::arg("terms").noconvert(), py::arg("mask").noconvert() = py::none())
+        .def(
+            "containing",
+            [](const InvertedIndex& self, const Array<uint32_t>& terms) {
+                const auto query = span(terms, "terms");
+                return hand_over(without_gil([&] { return self.containing(query); }));
+            },
+            py::arg("terms").noconvert())
+        .def(
+            "df",
+            [](const InvertedIndex& self, const Array<uint32_t>& terms) {
+                const auto query = span(terms, "terms");
+                return hand_over(without_gil([&] { return self.df(query); }));
+            },
+            py::arg("terms").noconvert())
+        .def_property_readonly("n_items", &InvertedIndex::n_items)
+        .def_property_readonly("n_terms", &InvertedIndex::n_terms)
+        .def_property_readonly("nnz", &InvertedIndex::nnz)
+        .def_property_readonly("nbytes", &InvertedIndex::nbytes);
+}
+
+void register_dense(py::module_& m) {
+    m.def(
+        "inner_int8",
+        [](const Array<int8_t>& matrix, const Array<float>& scales, const Array<float>& query,
+           const OptionalMask& mask) {
+            const auto items = rows(matrix, "matrix");
+            const auto by = span(scales, "scales");
+            const auto view = span(query, "query");
+            const auto allowed = view_mask(mask);
+            return hand_over(
+                without_gil([&] { return pyrec::inner_int8(items, by, view, allowed); }));
+        },
+        py::arg("matrix").noconvert(), py::arg("scales").noconvert(), py::arg("query").noconvert(),
+        py::arg("mask").noconvert() = py::none());
+    m.def(
+        "inner_f32",
+        [](const Array<float>& matrix, const Array<float>& query, const OptionalMask& mask) {
+            const auto items = rows(matrix, "matrix");
+            const auto view = span(query, "query");
+            const auto allowed = view_mask(mask);
+            return hand_over(without_gil([&] { return pyrec::inner_f32(items, view, allowed); }));
+        },
+        py::arg("matrix").noconvert(), py::arg("query").noconvert(),
+        py::arg("mask").noconvert() = py::none());
+}
+
+// A per-node array of the trie that Python reads as a view.
+template <class T>
+auto node_view(std::vector<T> pyrec::Trie::* field) {
+    return [field](const py::object& self) {
+        return view_of(self.cast<const pyrec::Trie&>().*field, self);
+    };
+}
+
+// Copies into the same memory, so that views taken before show the new values.
+auto node_setter(std::vector<float> pyrec::Trie::* field, const char* name) {
+    return [field, name](pyrec::Trie& self, const Array<float>& values) {
+        const auto view = span(values, name);
+        pyrec::check_size(view.size, self.n_nodes(), name);
+        std::copy(view.begin(), view.end(), (self.*field).begin());
+    };
+}
+
+void register_trie(py::module_& m) {
+    using pyrec::Trie;
+    py::class_<Trie> cls(m, "Trie");
+    auto setter = [&cls](std::vector<float> Trie::* field, const char* name) {
+        return py::cpp_function(node_setter(field, name), py::is_method(cls),
+                                py::arg("values").noconvert());
+    };
+    cls.def(py::init([](const Array<int64_t>& ptr, const Array<int32_t>& tokens) {
+                const auto offsets = span(ptr, "ptr");
+                const auto view = span(tokens, "tokens");
+                return without_gil([&] { return std::make_unique<Trie>(offsets, view); });
+            }),
+            py::arg("ptr").noconvert(), py::arg("tokens").noconvert())
+        .def_property_readonly("token", node_view(&Trie::token))
+        .def_property_readonly("parent", node_view(&Trie::parent))
+        .def_property_readonly("depth", node_view(&Trie::depth))
+        .def_property_readonly("first_child", node_view(&Trie::first_child))
+        .def_property_readonly("n_children", node_view(&Trie::n_children))
+        .def_property_readonly("answer", node_view(&Trie::answer))
+        .def_property("prior", node_view(&Trie::prior), setter(&Trie::prior, "prior"))
+        .def_property("bonus", node_view(&Trie::bonus), setter(&Trie::bonus, "bonus"))
+        .def(
+            "set_bonus_from_answers",
+            [](Trie& self, const Array<float>& scores) {
+                const auto view = span(scores, "scores");
+                without_gil([&] { self.set_bonus_from_answers(view); });
+            },
+            py::arg("scores").noconvert())
+        .def(
+            "answers_at",
+            [](const Trie& self, int64_t node) { return hand_over(self.answers_at(node)); },
+            py::arg("node"));
+}
+
+void register_beam(py::module_& m) {
+    m.def(
+        "beam_step",
+        [](const pyrec::Trie& trie, const Array<float>& logits, const Array<int32_t>& nodes,
+           const Array<float>& logprobs, const Array<float>& priors, float alpha, float theta,
+           int64_t width) {
+            const pyrec::Beam beam{rows(logits, "logits"), span(nodes, "nodes"),
+                                   span(logprobs, "logprobs"), span(priors, "priors")};
+            auto best =
+                without_gil([&] { return pyrec::beam_step(trie, beam, alpha, theta, width); });
+            return py::make_tuple(
+                hand_over(std::move(best.parent_row)), hand_over(std::move(best.node)),
+                hand_over(std::move(best.logprob)), hand_over(std::move(best.prior)),
+                hand_over(std::move(best.score)));
+        },
+        py::arg("trie"), py::arg("logits").noconvert(), py::arg("nodes").noconvert(),
+        py::arg("logprobs").noconvert(), py::arg("priors").noconvert(), py::arg("alpha"),
+        py::arg("theta"), py::arg("width"));
+    m.def(
+        "token_logprobs",
+        [](const Array<float>& logits, const Array<int32_t>& tokens) {
+            const auto view = rows(logits, "logits");
+            const auto chosen = span(tokens, "tokens");
+            return hand_over(without_gil([&] { return pyrec::token_logprobs(view, chosen); }));
+        },
+        py::arg("logits").noconvert(), py::arg("tokens").noconvert());
+}
+
+void register_mixer(py::module_& m) {
+    m.def(
+        "features",
+        [](const Array<float>& values, const Array<int64_t>& groups) {
+            const auto view = rows(values, "values");
+            const auto offsets = span(groups, "groups");
+            auto phi = without_gil([&] { return pyrec::features(view, offsets); });
+            return hand_over(std::move(phi), {view.n_rows, view.dim * pyrec::features_per_signal});
+        },
+        py::arg("values").noconvert(), py::arg("groups").noconvert());
+    m.def(
+        "log_softmax",
+        [](const Array<float>& x, const Array<float>& theta, const Array<int64_t>& groups) {
+            const auto view = rows(x, "x");
+            const auto weights = span(theta, "theta");
+            const auto offsets = span(groups, "groups");
+            return hand_over(
+                without_gil([&] { return pyrec::log_softmax(view, weights, offsets); }));
+        },
+        py::arg("x").noconvert(), py::arg("theta").noconvert(), py::arg("groups").noconvert());
+    m.def(
+        "loss_grad",
+        [](const Array<float>& x, const Array<double>& theta, const Array<float>& target,
+           const Array<int64_t>& groups, int n_threads) {
+            const pyrec::Pools pools{rows(x, "x"), span(target, "target"), span(groups, "groups")};
+            const auto weights = span(theta, "theta");
+            std::vector<double> gradient(weights.size);
+            const double loss = without_gil([&] {
+                pyrec::check_size(weights.size, pools.x.dim, "theta");
+                return pyrec::Loss(pools, n_threads)({weights.begin(), weights.end()}, &gradient);
+            });
+            return py::make_tuple(loss, hand_over(std::move(gradient)));
+        },
+        py::arg("x").noconvert(), py::arg("theta").noconvert(), py::arg("target").noconvert(),
+        py::arg("groups").noconvert(), py::arg("n_threads"));
+    m.def(
+        "fit",
+        [](const Array<float>& x, const Array<double>& theta0, const Array<double>& prior,
+           double l2, const Array<float>& target, const Array<int64_t>& groups, int max_steps,
+           double tol, int n_threads) {
+            const pyrec::Pools pools{rows(x, "x"), span(target, "target"), span(groups, "groups")};
+            const auto start = span(theta0, "theta0");
+            const auto center = span(prior, "prior");
+            auto found = without_gil(
+                [&] { return pyrec::fit(pools, start, center, l2, max_steps, tol, n_threads); });
+            return py::make_tuple(hand_over(std::move(found.theta)), found.values);
+        },
+        py::arg("x").noconvert(), py::arg("theta0").noconvert(), py::arg("prior").noconvert(),
+        py::arg("l2"), py::arg("target").noconvert(), py::arg("groups").noconvert(),
+        py::arg("max_steps"), py::arg("tol"), py::arg("n_threads"));
+    m.def(
+        "step",
+        [](const Array<float>& x, Array<double>& theta, Array<double>& g2, int64_t chosen,
+           double rate) {
+            const auto view = rows(x, "x");
+            pyrec::check_size(span(theta, "theta").size, view.dim, "theta");
+            pyrec::check_size(span(g2, "g2").size, view.dim, "g2");
+            double* weights = theta.mutable_data();  // a read-only array is a ValueError here
+            double* squares = g2.mutable_data();
+            without_gil([&] { pyrec::step(view, weights, squares, chosen, rate); });
+        },
+        py::arg("x").noconvert(), py::arg("theta").noconvert(), py::arg("g2").noconvert(),
+        py::arg("chosen"), py::arg("rate"));
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+    m.doc() = "The C++ core of pyrec: loops over arrays.";
+    register_simd(m);
+    register_topk(m);
+    register_sparse(m);
+    register_dense(m);
+    register_trie(m);
+    register_beam(m);
+    register_mixer(m);
+}

@@ -1,0 +1,206 @@
+"""What the C++ core holds; the headers in `csrc/` say how it works.
+
+Arrays must be C-contiguous and of the exact dtype, or the call is a `TypeError`; a wrong shape, or a
+value that makes no sense, is a `ValueError`; an index out of range is an `IndexError`. Every `mask`
+holds one byte an entry, 0 = left out, and None lets all in. Every function releases the GIL.
+"""
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+F32: TypeAlias = npt.NDArray[np.float32]
+F64: TypeAlias = npt.NDArray[np.float64]
+I8: TypeAlias = npt.NDArray[np.int8]
+I32: TypeAlias = npt.NDArray[np.int32]
+I64: TypeAlias = npt.NDArray[np.int64]
+U8: TypeAlias = npt.NDArray[np.uint8]
+U32: TypeAlias = npt.NDArray[np.uint32]
+
+def cpu_features() -> list[str]:
+    """Name the instruction sets that the kernels use on this processor."""
+
+def topk(scores: F32, k: int, mask: U8 | None = None) -> tuple[I32, F32]:
+    """Return the k highest scores as (indices, scores), best first, ties to the lower index.
+
+    NaN and masked entries are never returned, so there can be fewer than k.
+    """
+
+class InvertedIndex:
+    """Which items hold which terms (32-bit hashes); never changes, so readers need no lock."""
+
+    def __init__(self) -> None:
+        """Hold no items."""
+
+    @property
+    def n_items(self) -> int: ...
+    @property
+    def n_terms(self) -> int: ...
+    @property
+    def nnz(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def updated(
+        self, item_idx: I32, ptr: I64, terms: U32, weights: U8, n_items: int
+    ) -> InvertedIndex:
+        """Return an index in which these rows replace what the items had; an empty row removes.
+
+        Args:
+            item_idx: (m) in any order, each once.
+            ptr: (m + 1) row i is `terms[ptr[i]:ptr[i + 1]]`.
+            terms: in any order within a row, each once.
+            weights: term frequency in eighths, 1 or more.
+            n_items: rows of the catalog, holes counted; never fewer than before.
+        """
+
+    def bm25(self, terms: U32, weights: F32, k1: float, b: float, mask: U8 | None = None) -> F32:
+        """Score every item, (n_items): Σ weight · idf · saturated frequency; masked items get 0."""
+
+    def coverage(self, terms: U32, mask: U8 | None = None) -> F32:
+        """Return the idf-weighted share of the distinct terms that each item holds, 0 to 1."""
+
+    def containing(self, terms: U32) -> I32:
+        """Return the items that hold all the terms, ascending; none for no terms."""
+
+    def df(self, terms: U32) -> I32:
+        """Count the items that hold each term."""
+
+def inner_int8(matrix: I8, scales: F32, query: F32, mask: U8 | None = None) -> F32:
+    """Score `scale · row` against the query by inner product, (n); masked rows get 0.
+
+    Args:
+        matrix: (n, dim).
+        scales: (n) what one unit of each row is worth.
+        query: (dim), quantized to int8 inside.
+    """
+
+def inner_f32(matrix: F32, query: F32, mask: U8 | None = None) -> F32:
+    """Score the rows of a (n, dim) matrix by inner product with the query; masked rows get 0."""
+
+class Trie:
+    """A frozen trie of token sequences in breadth-first arrays; node 0 is the root.
+
+    The children of a node stand side by side, sorted by token. Arrays are read-only views, one entry
+    a node; `prior` and `bonus` are set by assigning a whole array. Setting either while another
+    thread runs `beam_step` on the same trie is not allowed.
+    """
+
+    def __init__(self, ptr: I64, tokens: I32) -> None:
+        """Hold the answers `tokens[ptr[i]:ptr[i + 1]]`; one without tokens ends at the root."""
+
+    @property
+    def token(self) -> I32:
+        """The token that leads to the node; -1 for the root."""
+
+    @property
+    def parent(self) -> I32:
+        """The node above; -1 for the root."""
+
+    @property
+    def depth(self) -> I32:
+        """Tokens from the root."""
+
+    @property
+    def first_child(self) -> I32:
+        """The first of the node's children; -1 for a leaf."""
+
+    @property
+    def n_children(self) -> I32:
+        """How many children follow from `first_child` on."""
+
+    @property
+    def answer(self) -> I32:
+        """The first answer that ends at the node; -1 where none does. It may have children too."""
+
+    @property
+    def prior(self) -> F32:
+        """Mean log-probability of the node's token after its parent, without a question; 0 at first."""
+
+    @prior.setter
+    def prior(self, values: F32) -> None: ...
+    @property
+    def bonus(self) -> F32:
+        """Best score of the answers at or below the node; 0 at first."""
+
+    @bonus.setter
+    def bonus(self, values: F32) -> None: ...
+    def set_bonus_from_answers(self, scores: F32) -> None:
+        """Set `bonus` from one score an answer: the highest of those at or below each node."""
+
+    def answers_at(self, node: int) -> I32:
+        """Return all the answers that end at a node, ascending."""
+
+def beam_step(
+    trie: Trie,
+    logits: F32,
+    nodes: I32,
+    logprobs: F32,
+    priors: F32,
+    alpha: float,
+    theta: float,
+    width: int,
+) -> tuple[I32, I32, F32, F32, F32]:
+    """Score all children of all live nodes and return the best, whether or not an answer ends there.
+
+    score = theta · (logprob - alpha · prior) + bonus, where logprob and prior are sums from the root.
+
+    Args:
+        logits: (n_live, n_vocab) what the model says after each live node.
+        nodes: (n_live).
+        logprobs: (n_live) sum of log-probabilities so far.
+        priors: (n_live) sum of `trie.prior` so far.
+        width: at most so many are returned.
+
+    Returns:
+        (parent_row, node, logprob, prior, score), each (m), best first, ties to the lower row and
+        then to the lower node.
+    """
+
+def token_logprobs(logits: F32, tokens: I32) -> F32:
+    """Return log softmax(logits[i])[tokens[i]] for each row of (n, n_vocab)."""
+
+def features(values: F32, groups: I64) -> F32:
+    """Turn signals into features: (n, s) → (n, 3·s), signal j in the columns 3j to 3j + 2.
+
+    With m the largest value of the signal in the pool, both clipped at 0: v / m,
+    log(v / m + .01) - log(.01), and 1 where v is NaN (then the others are 0).
+
+    Args:
+        groups: (g + 1) offsets; pool i is the rows `groups[i]:groups[i + 1]`.
+    """
+
+def log_softmax(x: F32, theta: F32, groups: I64) -> F32:
+    """Return log P of each row within its pool, (n)."""
+
+def loss_grad(x: F32, theta: F64, target: F32, groups: I64, n_threads: int) -> tuple[float, F64]:
+    """Return the mean cross-entropy over pools and its gradient (f); the same for any n_threads.
+
+    Args:
+        target: (n) 0 or more, summing to 1 over a pool; a pool whose sum is 0 is skipped.
+    """
+
+def fit(
+    x: F32,
+    theta0: F64,
+    prior: F64,
+    l2: float,
+    target: F32,
+    groups: I64,
+    max_steps: int,
+    tol: float,
+    n_threads: int,
+) -> tuple[F64, list[float]]:
+    """Minimize mean cross-entropy + l2/2 · |θ - prior|² by L-BFGS.
+
+    Returns:
+        θ, and the objective at the start and after each step. It has converged when fewer than
+        max_steps steps were taken: no part of the gradient exceeds tol, or none lowers it further.
+    """
+
+def step(x: F32, theta: F64, g2: F64, chosen: int, rate: float) -> None:
+    """Learn from one event, in place: row `chosen` of the pool x was right; one AdaGrad step.
+
+    Args:
+        g2: (f) sums of squared gradients so far, zeros at first.
+    """
