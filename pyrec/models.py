@@ -295,8 +295,8 @@ def _accept(spec: ModelSpec, accept_license: bool) -> str | None:
         return None
     if not accept_license:
         raise ModelError(
-            f"the model {spec.name!r} is under the {spec.license}, {spec.license_url}; read them and "
-            "accept them with --accept-license (in Python accept_license=True)"
+            f"the model {spec.name!r} is under the {spec.license}, {spec.license_url}; "
+            "read them and accept them with --accept-license (in Python accept_license=True)"
         )
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
