@@ -27,6 +27,17 @@ Progress = Callable[[str, int, int], None]
 _CHUNK = 1 << 20
 _POLL_S = 0.2
 
+# `python -m pip` that ends when we do: our end of its stdin closes even if we are killed. Left
+# alone it would go on downloading, into a folder that the next pull takes for dead.
+_PIP = """
+import os, runpy, threading
+def end_with_parent():
+    os.read(0, 1)
+    os._exit(1)
+threading.Thread(target=end_with_parent, daemon=True).start()
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
+
 
 def quiet(_what: str, _done: int, _total: int) -> None:
     """A progress that tells nobody."""
@@ -100,7 +111,7 @@ def wheel(
     place = work / "wheels"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command = [sys.executable, "-c", _PIP, "download", "--no-deps", "--only-binary=:all:"]
     command += ["--no-input", "--disable-pip-version-check", "--progress-bar=off"]
     if platform is not None:
         # Any Python that the wheel was made for will do: it is only unpacked.
@@ -222,7 +233,7 @@ def _run(command: list[str], work: Path, progress: Callable[[int], None]) -> str
     env = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))}
     with open(work / "pip.log", "w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env
+            command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=env
         )
         try:
             while process.poll() is None:
@@ -232,9 +243,8 @@ def _run(command: list[str], work: Path, progress: Callable[[int], None]) -> str
                 except subprocess.TimeoutExpired:
                     continue
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            process.kill()  # does nothing where it has ended
+            process.communicate()
         log.seek(0)
         said = log.read()
     if process.returncode != 0:
@@ -258,4 +268,5 @@ def _gist(said: str) -> str:
     errors = [line for line in lines if line.startswith("ERROR:")]
     warnings = [line for line in lines if line.startswith("WARNING:")]
     # The last warning names the connection that failed, the errors only that nothing was found.
-    return " ".join([*warnings[-1:], *errors]) or (lines[-1] if lines else "it said nothing")
+    reasons = [line.partition("connection broken by ")[2] or line for line in warnings[-1:]]
+    return " ".join([*reasons, *errors]) or (lines[-1] if lines else "it said nothing")

@@ -35,10 +35,11 @@ _U64 = struct.Struct("<Q")
 # ggml type: (weights in a block, bytes of a block). A type that is not here has no known length.
 _BLOCKS = {
     0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
-    9: (32, 36), 10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210),
+    10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210),
     15: (256, 292), 16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18),
     21: (256, 110), 22: (256, 82), 23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8),
-    28: (1, 8), 29: (256, 56), 30: (1, 2), 34: (256, 54), 35: (256, 66), 39: (32, 17),
+    28: (1, 8), 29: (256, 56), 30: (1, 2), 34: (256, 54), 35: (256, 66), 39: (32, 17), 40: (64, 36),
+    41: (128, 18),
 }  # fmt: skip
 
 
@@ -108,7 +109,7 @@ def _check_magic(path: Path, data: bytes) -> None:
         begins = "it is empty" if not data else f"it begins with {data[:4]!r}"
         raise ModelFileError(f"{path} is not a GGUF model file: {begins}, not with b'GGUF'")
     version = int.from_bytes(data[4:8], "little")
-    if version in (2, 3):
+    if version in (2, 3) or len(data) < 8:
         return
     if int.from_bytes(data[4:8], "big") in (2, 3):
         raise ModelFileError(f"{path} is a big-endian GGUF; get the little-endian one")

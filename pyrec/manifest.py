@@ -88,6 +88,8 @@ class ModelSpec:
         sources: where to get it, in the order to try.
         must_accept: the license has to be accepted before the pull.
         derive: what becomes of the file after the pull: None, `requantize:<type>` or `convert:e5`.
+        query_prefix: what an embedding model was trained to read before a question.
+        passage_prefix: and before a text that may answer one.
     """
 
     name: str
@@ -100,6 +102,8 @@ class ModelSpec:
     sources: tuple[Source, ...]
     must_accept: bool = False
     derive: str | None = None
+    query_prefix: str = ""
+    passage_prefix: str = ""
 
 
 @functools.cache
