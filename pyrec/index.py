@@ -1,0 +1,102 @@
+"""The catalog's arrays as signals read them: one consistent, immutable state per catalog version.
+
+Derived from the store and deletable at any time. A change of the catalog makes the next state
+from the last one and the changed rows alone; readers of the old state are not disturbed.
+`recommender.py` keeps the current one and refreshes it before each question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pyrec import _core
+from pyrec.catalog import Catalog
+from pyrec.vectors import Vectors
+
+F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Index:
+    """One state of the catalog in arrays; n_items counts rows, removed ones included.
+
+    Attributes:
+        version: the catalog's version that this is.
+        n_vectors: how many items have a vector.
+        language: what the catalog is analyzed as, a code of `text.LANGUAGES`.
+        text: the inverted index of all searchable words.
+        live: (n_items,) uint8, 0 for removed items.
+        popularity: (n_items,) float32 ≥ 0, the catalog's own.
+        matrix: (n_items, dim) int8 and `scales` (n_items,) float32: vectors; dim 0 without any.
+        has_vector: (n_items,) uint8.
+    """
+
+    version: int
+    n_vectors: int
+    language: str
+    text: _core.InvertedIndex
+    live: U8
+    popularity: F32
+    matrix: npt.NDArray[np.int8]
+    scales: F32
+    has_vector: U8
+
+    @property
+    def n_items(self) -> int:
+        """Count the rows, removed ones included."""
+        return len(self.live)
+
+    def cosines(self, query: F32) -> F32:
+        """Return the cosine of a unit vector and each item's, (n_items,) float32; 0 without."""
+        return _core.inner_int8(self.matrix, self.scales, np.ascontiguousarray(query), None)
+
+    def vectors_of(self, item_idx: Sequence[int]) -> F32:
+        """Return (n, dim) float32 vectors of items."""
+        rows = np.asarray(item_idx, np.int64)
+        vectors: F32 = self.matrix[rows].astype(np.float32) * self.scales[rows, None]
+        return vectors
+
+
+def follow(last: Index | None, catalog: Catalog, vectors: Vectors | None) -> Index:
+    """Return the state of the catalog now: `last` itself where nothing changed since.
+
+    Args:
+        last: an earlier state of the same catalog, None for none.
+        catalog: what to follow.
+        vectors: those of the embedding model in use, None without one.
+    """
+    version = catalog.version
+    n_vectors = vectors.count() if vectors else 0
+    if last is not None and (last.version, last.n_vectors) == (version, n_vectors):
+        return last
+    n_items = catalog.n_items
+    if last is not None and last.version == version:
+        text, live, popularity = last.text, last.live, last.popularity
+    else:
+        text = last.text if last is not None else _core.InvertedIndex()
+        for rows in catalog.changes(last.version if last is not None else -1):
+            text = text.updated(rows.item_idx, rows.ptr, rows.terms, rows.weights, n_items)
+        live = catalog.live()
+        popularity = np.nan_to_num(catalog.numbers("popularity")).astype(np.float32)
+    matrix, scales, has_vector = _vectors(vectors, n_items)
+    return Index(
+        version, n_vectors, catalog.language, text, live, popularity, matrix, scales, has_vector
+    )
+
+
+def _vectors(vectors: Vectors | None, n_items: int) -> tuple[npt.NDArray[np.int8], F32, U8]:
+    has_vector = np.zeros(n_items, np.uint8)
+    scales = np.zeros(n_items, np.float32)
+    if vectors is None:
+        return np.zeros((n_items, 0), np.int8), scales, has_vector
+    stored = vectors.load()
+    matrix = np.zeros((n_items, stored.rows.shape[1]), np.int8)
+    inside = stored.item_idx < n_items
+    idx = stored.item_idx[inside]
+    matrix[idx], scales[idx], has_vector[idx] = stored.rows[inside], stored.scales[inside], 1
+    return matrix, scales, has_vector

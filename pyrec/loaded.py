@@ -1,0 +1,105 @@
+"""The models of one recommender: found when it opens, loaded when first needed.
+
+A model that was never set up is no error, the path of each answer says so. One that was asked for
+by name and is not there is an error at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from pyrec import manifest, model_folder
+from pyrec.errors import ModelFileError, ModelNotFoundError
+from pyrec.lm import Embedder, LanguageModel
+from pyrec.model_folder import ModelFile
+
+AUTO = "auto"
+"""The best model of its kind on this device, or none."""
+
+ModelChoice = str | Path | None
+
+
+class LoadedModels:
+    """A text model and an embedding model, each loaded once.
+
+    Args:
+        text: a model's name or path, `AUTO`, or None for none.
+        embedding: the same.
+
+    Raises:
+        ModelNotFoundError: a model that was named is not on this device.
+        ModelFileError: it is not of the kind it was named for, or damaged.
+    """
+
+    def __init__(self, text: ModelChoice, embedding: ModelChoice) -> None:
+        self._text_file = _choose(text, "text")
+        self._embedding_file = _choose(embedding, "embedding")
+        self._text: LanguageModel | None = None
+        self._embedder: Embedder | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def text_name(self) -> str:
+        """The text model's name; empty without one."""
+        return self._text_file.name if self._text_file else ""
+
+    @property
+    def embedding_name(self) -> str:
+        """The embedding model's name; empty without one."""
+        return self._embedding_file.name if self._embedding_file else ""
+
+    def text(self) -> LanguageModel | None:
+        """Return the text model, loading it the first time; None without one."""
+        with self._lock:
+            if self._text is None and self._text_file is not None:
+                self._text = LanguageModel(_present(self._text_file))
+            return self._text
+
+    def embedder(self) -> Embedder | None:
+        """Return the embedding model, loading it the first time; None without one."""
+        with self._lock:
+            if self._embedder is None and self._embedding_file is not None:
+                spec = manifest.load().get(self._embedding_file.name)
+                self._embedder = Embedder(
+                    _present(self._embedding_file),
+                    query_prefix=spec.query_prefix if spec else "",
+                    passage_prefix=spec.passage_prefix if spec else "",
+                )
+            return self._embedder
+
+    def close(self) -> None:
+        """Free both."""
+        with self._lock:
+            for model in (self._text, self._embedder):
+                if model is not None:
+                    model.close()
+            self._text = self._embedder = None
+
+
+def _choose(choice: ModelChoice, kind: manifest.Kind) -> ModelFile | None:
+    if choice is None:
+        return None
+    if choice == AUTO:
+        found = model_folder.available(kind)
+        return found[0] if found else None
+    model = model_folder.find(choice)
+    if model.kind != kind:
+        raise ModelFileError(
+            f"{choice} is {_a(model.kind)} model; pass it as {model.kind}_model, or name "
+            f"{_a(kind)} model from `pyrec models list`"
+        )
+    return model
+
+
+def _present(model: ModelFile) -> Path:
+    if not model.path.exists():
+        raise ModelNotFoundError(
+            f"{model.path} was there when the recommender was opened and is gone now; "
+            f"get it back with `pyrec models pull {model.name}`"
+        )
+    return model.path
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

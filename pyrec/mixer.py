@@ -1,0 +1,116 @@
+"""The mixer: evidence of many signals into one probability, P(Y | X; theta).
+
+    log P(y | x) = theta . phi(x, y) - log sum over y' of exp(theta . phi(x, y'))
+
+phi holds three features a signal (`csrc/mixer.h`): the value over the pool's maximum, its
+logarithm, and a flag where the signal knows nothing. theta is kept by the signal's name, so that
+signals may come and go. The arithmetic is in C++; this module names things.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+import numpy.typing as npt
+
+from pyrec import _core
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+FEATURES = ("linear", "log", "missing")
+"""The features of one signal, in the order of its columns in phi."""
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A pool after mixing: logprob (n,) float32, and contributions (n, n_signals) float32.
+
+    A contribution is theta . phi of one signal, less its mean over the pool.
+    """
+
+    logprob: F32
+    contributions: F32
+
+
+class Mixer:
+    """theta for a list of signals.
+
+    Args:
+        names: the signals, in the order of the columns of values.
+        theta: per signal its three weights; a signal that is not named weighs nothing.
+    """
+
+    def __init__(self, names: Sequence[str], theta: Mapping[str, Sequence[float]]) -> None:
+        self.names = tuple(names)
+        rows = [theta.get(name, (0.0, 0.0, 0.0)) for name in names]
+        self.theta: F64 = np.array(rows, np.float64).reshape(-1)
+
+    def weight(self, name: str) -> float:
+        """Return the largest absolute weight of a signal; 0 means that it is never asked."""
+        if name not in self.names:
+            return 0.0
+        at = 3 * self.names.index(name)
+        return float(np.abs(self.theta[at : at + 3]).max())
+
+    def mix(self, values: F32) -> Mixed:
+        """Turn the values of one pool into log-probabilities.
+
+        Args:
+            values: (n, n_signals) float32, NaN where unknown.
+        """
+        groups = np.array([0, len(values)], np.int64)
+        phi = _core.features(np.ascontiguousarray(values, np.float32), groups)
+        logprob = _core.log_softmax(phi, self.theta.astype(np.float32), groups)
+        weighed = (phi * self.theta.astype(np.float32)).reshape(len(values), -1, 3).sum(axis=2)
+        centered = weighed - weighed.mean(axis=0) if len(values) else weighed
+        return Mixed(logprob, centered.astype(np.float32))
+
+    def as_dict(self) -> dict[str, tuple[float, ...]]:
+        """Return theta by name."""
+        rows = self.theta.reshape(-1, 3)
+        return {name: tuple(row.tolist()) for name, row in zip(self.names, rows, strict=True)}
+
+
+def fit(
+    values: F32,
+    target: F32,
+    groups: I64,
+    prior: Mixer,
+    *,
+    l2: float = 1e-3,
+    max_steps: int = 500,
+    n_threads: int = 2,
+) -> tuple[Mixer, list[float]]:
+    """Fit theta by maximum likelihood: theta* = argmax of the sum of log P(y_i | x_i; theta).
+
+    Args:
+        values: (n, n_signals) float32, the pools of all questions one after the other.
+        target: (n,) float32, the share of each item in its question's answer; a question whose
+            shares sum to 0 teaches nothing.
+        groups: (n_questions + 1,) int64, where each question's pool begins.
+        prior: theta to start from and to stay near.
+        l2: weight of half the squared distance from the prior, beside the mean loss.
+
+    Returns:
+        The fitted mixer, and the loss after each step.
+    """
+    phi = _core.features(np.ascontiguousarray(values, np.float32), groups)
+    theta, losses = _core.fit(
+        phi, prior.theta, prior.theta, l2, target, groups, max_steps, 1e-7, n_threads
+    )
+    rows = theta.reshape(-1, 3)
+    by_name = {name: row.tolist() for name, row in zip(prior.names, rows, strict=True)}
+    return Mixer(prior.names, by_name), losses
+
+
+def shipped_theta() -> dict[str, list[float]]:
+    """Return the theta that comes with pyrec, fitted by `bench/fit_prior.py`."""
+    text = resources.files("pyrec").joinpath("prior.json").read_text(encoding="utf-8")
+    theta: dict[str, list[float]] = json.loads(text)["theta"]
+    return theta

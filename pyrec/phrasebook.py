@@ -1,0 +1,126 @@
+"""The catalog's own phrases: values of its attributes and frequent phrases of its titles.
+
+They are the answers of the need task. Mined after an import and kept in the store, where the
+priors of each text model, what a phrase is worth without a question, are kept beside them.
+`recommender.py` keeps one per store, `tasks/need.py` searches it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+
+from pyrec.catalog import Catalog
+from pyrec.decoding import AnswerTrie, node_logprobs
+from pyrec.lm import TextModel
+from pyrec.phrases import mine
+from pyrec.prompts import Prompt
+from pyrec.store import Store
+from pyrec.text import fold, term_hash, words
+
+MAX_VALUES = 2000
+MAX_MINED = 2000
+MAX_WORDS = 4
+"""Longer values ("Contains nuts and traces of ...") are sentences, not phrases."""
+MIN_ITEMS = 2
+"""A value of one item names that item: its words find it without a phrase."""
+GROWTH = 0.1
+"""Phrases are mined again once this share of the items came or went."""
+
+
+class Phrasebook:
+    """The phrases of one catalog, as written there, attribute values first."""
+
+    def __init__(self, store: Store, catalog: Catalog) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._phrases: tuple[str, ...] = ()
+        self._folded: dict[str, str] = {}
+        self._version = -1
+        self._tries: dict[str, tuple[int, AnswerTrie]] = {}
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """The phrases, most frequent first within values and within titles."""
+        self._load()
+        return self._phrases
+
+    def find(self, text: str) -> str | None:
+        """Return the phrase that a text is, case and accents aside; None if it is none."""
+        self._load()
+        return self._folded.get(fold(text).strip())
+
+    def refresh(self, *, force: bool = False) -> bool:
+        """Mine the phrases again where the catalog changed enough; tell whether it was done."""
+        kept = self._store.derived("phrases")
+        n_items, version = self._catalog.count, self._catalog.version
+        if kept is not None and not force:
+            then = json.loads(kept[1])["n_items"]
+            if kept[0] == version or abs(n_items - then) < GROWTH * max(n_items, 1):
+                return False
+        values = self._values()
+        known = {fold(v) for v in values}
+        titles = (title for _, title in self._catalog.titles())
+        mined = [p for p in mine(titles, max_phrases=MAX_MINED) if fold(p) not in known]
+        data = json.dumps({"n_items": n_items, "phrases": values + mined}, ensure_ascii=False)
+        self._store.keep_derived("phrases", version, data.encode("utf-8"))
+        return True
+
+    def trie(self, model: TextModel, name: str, prompt: Prompt) -> tuple[AnswerTrie, bool]:
+        """Return the phrases as tokens of a model, and whether their priors are known.
+
+        Raises:
+            EmptyAnswerSpaceError: the catalog has no phrases.
+        """
+        self._load()
+        stamp = self._stamp(prompt)
+        if name not in self._tries or self._tries[name][0] != stamp:
+            tokens = [model.tokenize(prompt.lead + phrase) for phrase in self._phrases]
+            self._tries[name] = (stamp, AnswerTrie(tokens))
+            kept = self._store.derived(f"prior:{name}")
+            trie = self._tries[name][1]
+            if kept is not None and kept[0] == stamp and len(kept[1]) == 4 * len(trie):
+                trie.set_prior(np.frombuffer(kept[1], np.float32))
+        trie = self._tries[name][1]
+        return trie, trie.has_prior
+
+    def compute_priors(self, model: TextModel, name: str, prompt: Prompt) -> Iterator[float]:
+        """Read what each phrase is worth without a question, and keep it; some seconds.
+
+        Yields:
+            The share done, up to 1.
+        """
+        trie, is_known = self.trie(model, name, prompt)
+        if is_known:
+            return
+        total = np.zeros(len(trie), np.float32)
+        for n, question in enumerate(prompt.neutral, 1):
+            start = model.tokenize(prompt.ask(question), start=True)
+            total += node_logprobs(model, trie, start)
+            yield n / len(prompt.neutral)
+        prior = total / np.float32(len(prompt.neutral))
+        self._store.keep_derived(f"prior:{name}", self._stamp(prompt), prior.tobytes())
+        trie.set_prior(prior)
+
+    def _values(self) -> list[str]:
+        counts: dict[str, int] = {}
+        for column in self._catalog.columns():
+            if column.kind != "text":
+                continue
+            for value, n in self._catalog.values(column.name).items():
+                if n >= MIN_ITEMS and 0 < len(words(value)) <= MAX_WORDS and not value.isdigit():
+                    counts[value] = max(n, counts.get(value, 0))
+        return sorted(counts, key=lambda v: (-counts[v], v))[:MAX_VALUES]
+
+    def _stamp(self, prompt: Prompt) -> int:
+        """Return a number that changes with the phrases or the prompt."""
+        return term_hash("\n".join((prompt.text, *prompt.neutral, *self._phrases)))
+
+    def _load(self) -> None:
+        kept = self._store.derived("phrases")
+        if kept is not None and kept[0] != self._version:
+            self._phrases = tuple(json.loads(kept[1])["phrases"])
+            self._folded = {fold(p).strip(): p for p in reversed(self._phrases)}
+            self._version = kept[0]

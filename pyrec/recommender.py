@@ -1,0 +1,398 @@
+"""The recommender: one store, its models and its signals behind a few calls.
+
+The facade that applications and the doors (`cli.py`) use. Policy lives here: what is left out, what
+a history weighs, when which model is asked. The work is done in `tasks/`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from pyrec import _core, prompts
+from pyrec.catalog import Catalog
+from pyrec.errors import UnknownItemError
+from pyrec.events import EventLog
+from pyrec.filters import parse_filter
+from pyrec.importing import ImportReport
+from pyrec.index import Index, follow
+from pyrec.loaded import AUTO, LoadedModels, ModelChoice
+from pyrec.mixer import Mixer, shipped_theta
+from pyrec.past import N_EVENTS, weigh
+from pyrec.phrasebook import Phrasebook
+from pyrec.signals.base import F32, I32, U8, Past, Question, Signal
+from pyrec.signals.content import Content
+from pyrec.signals.dense import Dense, DenseHistory
+from pyrec.signals.lexical import K1, B, Coverage, Lexical
+from pyrec.signals.phrases import Phrases
+from pyrec.signals.popular import Popular
+from pyrec.signals.titles import Titles
+from pyrec.store import Store
+from pyrec.tasks.need import NeedTask
+from pyrec.tasks.recommend import Ranked, RecommendTask
+from pyrec.text import analyze, fold, hash_terms
+from pyrec.types import Event, Filter, Item, Need, Slate, Suggestion
+from pyrec.vectors import Vectors
+
+MAX_K = 1000
+FORCED_THETA = 0.1
+"""The text model's weight in a beam that was asked for where its own weight is zero."""
+
+_BUILT_IN: tuple[Callable[[], Signal], ...] = (
+    Lexical,
+    Coverage,
+    Phrases,
+    Dense,
+    Content,
+    DenseHistory,
+    Popular,
+)
+
+
+def open(
+    path: str | Path,
+    *,
+    text_model: ModelChoice = AUTO,
+    embedding_model: ModelChoice = AUTO,
+) -> Recommender:
+    """Open a store and make it answer.
+
+    Args:
+        path: a SQLite file, made if there is none; `:memory:` keeps nothing.
+        text_model: a name from `pyrec models list`, the path of a GGUF, "auto" for the best on
+            this device, or None to go without.
+        embedding_model: the same for the model that turns text into vectors.
+
+    Raises:
+        StoreError: the file cannot be used.
+        ModelError: a model that was named cannot be used.
+    """
+    models = LoadedModels(text_model, embedding_model)
+    return Recommender(Store.open(path), models)
+
+
+@dataclass(frozen=True)
+class IndexProgress:
+    """How far `Recommender.index` is: a step's name, and what is done of how much."""
+
+    step: str
+    done: float
+    total: float
+
+
+class Recommender:
+    """Recommendations from one store; safe to share between threads.
+
+    Made by `pyrec.open`. `recommend`, `similar`, `need` and `history` write nothing, and answer
+    the same for the same store and models.
+    """
+
+    def __init__(self, store: Store, models: LoadedModels) -> None:
+        self.store = store
+        self.catalog = Catalog(store)
+        self.events = EventLog(store)
+        self.models = models
+        self._book = Phrasebook(store, self.catalog)
+        name = models.embedding_name
+        self._vectors = Vectors(store, self.catalog, name) if name else None
+        self._index: Index | None = None
+        self._lock = threading.Lock()
+        self._theta = shipped_theta()
+        signals = [make() for make in _BUILT_IN] + _plugged_in()
+        # A signal without weight is neither asked for candidates nor for scores.
+        weighed = [s for s in signals if any(self._theta.get(s.name, ()))]
+        self._task = _task(weighed, self._theta)
+        self._generating = _task([*weighed, Titles()], self._theta)
+
+    def __enter__(self) -> Recommender:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Free the models and close the file; calling it twice is fine."""
+        self.models.close()
+        self.store.close()
+
+    # Catalog
+
+    def add_items(self, items: Iterable[Item]) -> ImportReport:
+        """Add items, replacing those with the same id; all of them or none.
+
+        They are found by their words at once; `index` computes what takes longer.
+
+        Raises:
+            CatalogError: an item that cannot be kept; the catalog stays as it was.
+        """
+        report = self.catalog.add(items)
+        self._book.refresh()
+        return report
+
+    def remove_items(self, item_ids: Iterable[str]) -> int:
+        """Remove items and return how many there were.
+
+        Raises:
+            UnknownItemError: an id that the catalog does not hold; nothing is removed.
+        """
+        return self.catalog.remove(item_ids)
+
+    def index(self) -> Iterator[IndexProgress]:
+        """Compute vectors and what phrases are worth; stop it and go on at any time.
+
+        Nothing is done until the result is walked. What is done is kept, batch by batch.
+        """
+        self._book.refresh()
+        if self._vectors is not None:
+            total = self._vectors.n_missing()
+            done = 0
+            embedder = self.models.embedder() if total else None
+            if embedder is not None:
+                for n in self._vectors.compute(embedder.embed_passages):
+                    done += n
+                    yield IndexProgress("vectors", done, total)
+        if self.models.text_name and self._book.phrases:
+            model = self.models.text()
+            assert model is not None, "a model with a name loads or raises"
+            wording = prompts.load(self.catalog.language, "need")
+            for share in self._book.compute_priors(model, self.models.text_name, wording):
+                yield IndexProgress("phrases", share, 1.0)
+
+    # Questions
+
+    def recommend(
+        self,
+        text: str = "",
+        *,
+        user: str | None = None,
+        k: int = 10,
+        where: Sequence[str | Filter] = (),
+        include_seen: bool = False,
+        generate: bool | str = False,
+    ) -> Slate:
+        """Recommend items for a question, a user, or both.
+
+        Args:
+            text: the question in plain words, any language; empty asks by history alone.
+            user: whose history counts; None for nobody's.
+            k: how many items, 1 to 1,000; fewer come where fewer fit.
+            where: conditions that each item must meet, such as `price<=300`.
+            include_seen: also items that the user did something with; never disliked ones.
+            generate: True lets the text model re-order the best by a beam over their titles;
+                "catalog" lets it name candidates by a beam over all titles, which takes longer.
+
+        Raises:
+            ValueError: k is out of range, or `generate` is none of these.
+            CatalogError: a condition that cannot be read, or names no column.
+        """
+        began = time.perf_counter()
+        _check_k(k)
+        if generate not in (False, True, "catalog"):
+            raise ValueError(f"generate is {generate!r}; use False, True or 'catalog'")
+        conditions = [f if isinstance(f, Filter) else parse_filter(f) for f in where]
+        task = self._generating if generate == "catalog" else self._task
+        theta_text = self._theta_text(forced=generate is True)
+
+        def ask() -> tuple[Question, Ranked, list[Item]]:
+            index = self._current()
+            need = self._understand(text, index) if text.strip() else None
+            mask = self._mask(index, [*conditions, *(need.filters if need else ())])
+            history = self._past(user, mask, include_seen=include_seen)
+            question = Question(index, mask, self._titles, need, self._vector(need), None, history)
+            if need and need.text and (generate or theta_text > 0.0):
+                question.model = self.models.text()
+            ranked = task.rank(question, k, theta_text)
+            return question, ranked, self.catalog.items(ranked.item_idx)
+
+        return self._slate(task, *_consistent(ask), user, began)
+
+    def similar(self, item_id: str, *, k: int = 10, where: Sequence[str | Filter] = ()) -> Slate:
+        """Recommend items like one item.
+
+        Raises:
+            UnknownItemError: the catalog does not hold it.
+            ValueError: k is out of range.
+            CatalogError: a condition that cannot be read, or names no column.
+        """
+        began = time.perf_counter()
+        _check_k(k)
+        conditions = [f if isinstance(f, Filter) else parse_filter(f) for f in where]
+        item = self.catalog.item(item_id)
+
+        def ask() -> tuple[Question, Ranked, list[Item]]:
+            row = self.catalog.idx(item_id)
+            index = self._current()
+            mask = self._mask(index, conditions)
+            mask[row] = 0
+            question = Question(index, mask, self._titles, history=[Past(row, 1.0, item.title)])
+            ranked = self._task.rank(question, k, 0.0)
+            return question, ranked, self.catalog.items(ranked.item_idx)
+
+        return self._slate(self._task, *_consistent(ask), None, began)
+
+    def need(self, text: str) -> Need:
+        """Say what a question means in the catalog's own words."""
+        return self._understand(text, self._current())
+
+    # Feedback
+
+    def feedback(self, user: str, item_id: str, kind: str, value: float | None = None) -> Event:
+        """Take what a user did with an item; durable when this returns, and it counts at once.
+
+        Args:
+            user: any id of yours.
+            item_id: an item of the catalog.
+            kind: `impression click like dislike purchase rating skip`.
+            value: the rating, for `rating`.
+
+        Raises:
+            UnknownItemError: the catalog does not hold the item.
+            InvalidEventError: the kind or the value makes no sense.
+        """
+        self.catalog.idx(item_id)
+        return self.events.append(Event(user, item_id, kind, value))
+
+    def log_shown(self, user: str, item_ids: Sequence[str]) -> None:
+        """Log that a user saw these items in this order; `Slate.shown` calls this."""
+        shown = [Event(user, i, "impression", float(place)) for place, i in enumerate(item_ids)]
+        self.events.append_many(shown)
+
+    def undo(self, user: str) -> Event | None:
+        """Take back the user's last event that is no impression; return it, None without one."""
+        return self.events.undo(user)
+
+    def history(self, user: str, limit: int | None = None) -> list[Event]:
+        """Return a user's events, the newest last; impressions are left out."""
+        kinds = ("click", "like", "dislike", "purchase", "rating", "skip")
+        return self.events.history(user, limit, kinds)
+
+    # How a question is made
+
+    def _current(self) -> Index:
+        with self._lock:
+            self._index = follow(self._index, self.catalog, self._vectors)
+            return self._index
+
+    def _understand(self, text: str, index: Index) -> Need:
+        ask = NeedTask(self._book, index.language, has_prices=self._has_prices())
+        return ask(text, self._is_title(text, index), self.models.text, self.models.text_name)
+
+    def _has_prices(self) -> bool:
+        return any(c.name == "price" for c in self.catalog.columns())
+
+    def _is_title(self, text: str, index: Index) -> bool:
+        terms = hash_terms(list(dict.fromkeys(analyze(text, index.language))))
+        if not len(terms):
+            return False
+        # An item with just these words as its title stands among the first by BM25.
+        ones = np.ones(len(terms), np.float32)
+        scores = index.text.bm25(terms, ones, K1, B, index.live)
+        rows, _ = _core.topk(scores, 20, index.live)
+        wanted = fold(text).strip()
+        return any(fold(title).strip() == wanted for title in self._titles(rows))
+
+    def _mask(self, index: Index, filters: Sequence[Filter]) -> U8:
+        mask = index.live.copy()
+        if filters:
+            # Rows added by another process since `follow` are not in this state yet.
+            mask[self.catalog.mask(filters)[: len(mask)] == 0] = 0
+        return mask
+
+    def _past(self, user: str | None, mask: U8, *, include_seen: bool) -> list[Past]:
+        """Return what counts of a user's history, and take what is not to be shown off the mask."""
+        if user is None:
+            return []
+        weights = weigh(self.events.history(user, N_EVENTS))
+        hidden = {item_id for item_id, w in weights.items() if w < 0.0 and include_seen}
+        if not include_seen:
+            hidden |= self.events.seen(user)
+        ids = list({**weights, **dict.fromkeys(hidden)})
+        rows = dict(zip(ids, self.catalog.idxs(ids).tolist(), strict=True))
+        # Items that left the catalog, or came after this state of it, count nothing.
+        rows = {item_id: row for item_id, row in rows.items() if 0 <= row < len(mask)}
+        mask[[rows[item_id] for item_id in hidden if item_id in rows]] = 0
+        past = [item_id for item_id in weights if item_id in rows]
+        titles = self._titles(np.array([rows[item_id] for item_id in past], np.int32))
+        return [
+            Past(rows[item_id], weights[item_id], title)
+            for item_id, title in zip(past, titles, strict=True)
+        ]
+
+    def _titles(self, rows: I32) -> list[str]:
+        return [item.title for item in self.catalog.items(rows)]
+
+    def _vector(self, need: Need | None) -> F32 | None:
+        if need is None or not need.text or self._vectors is None or not self._asks("dense"):
+            return None
+        embedder = self.models.embedder()
+        return embedder.embed_query(need.text) if embedder else None
+
+    def _asks(self, name: str) -> bool:
+        return any(s.name == name for s in self._task.signals)
+
+    def _theta_text(self, *, forced: bool) -> float:
+        weight = self._theta.get("titles_beam", [0.0])[0]
+        return max(weight, FORCED_THETA) if forced else weight
+
+    def _slate(
+        self,
+        task: RecommendTask,
+        question: Question,
+        ranked: Ranked,
+        items: Sequence[Item],
+        user: str | None,
+        began: float,
+    ) -> Slate:
+        suggestions = tuple(
+            Suggestion(
+                item,
+                float(ranked.logprob[n]),
+                task.reasons(question, int(ranked.item_idx[n]), item, ranked.contributions[n]),
+            )
+            for n, item in enumerate(items)
+        )
+        path = (*(question.need.path if question.need else ()), *ranked.path)
+        ms = 1000.0 * (time.perf_counter() - began)
+        return Slate(suggestions, path, ms, question.need, user, self)
+
+
+def _consistent(
+    ask: Callable[[], tuple[Question, Ranked, list[Item]]],
+) -> tuple[Question, Ranked, list[Item]]:
+    """Ask again where an item was removed while the answer was made."""
+    for _ in range(3):
+        try:
+            return ask()
+        except UnknownItemError:
+            continue
+    return ask()
+
+
+def _check_k(k: int) -> None:
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise TypeError(f"k is {k!r}; give a whole number of items")
+    if not 1 <= k <= MAX_K:
+        raise ValueError(f"k is {k}; ask for 1 to {MAX_K} items")
+
+
+def _task(signals: Sequence[Signal], theta: Mapping[str, Sequence[float]]) -> RecommendTask:
+    return RecommendTask(signals, Mixer([s.name for s in signals], theta))
+
+
+def _plugged_in() -> list[Signal]:
+    """Load the signals that installed packages offer."""
+    return [entry.load()() for entry in entry_points(group="pyrec.signals")]

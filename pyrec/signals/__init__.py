@@ -1,0 +1,1 @@
+"""Signals: each says how well an item fits a question; the mixer weighs them."""

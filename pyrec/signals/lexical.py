@@ -1,0 +1,80 @@
+"""The words of the question in the words of the item: BM25, and the share of words matched.
+
+Source: Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (2009),
+over one field in which each column counts with its weight (`catalog.FIELD_WEIGHTS`).
+"""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+
+import numpy as np
+
+from pyrec.rows import digest_text
+from pyrec.signals.base import F32, U32, CatalogSignal, Question
+from pyrec.text import analyze, hash_terms, words
+from pyrec.types import Item
+
+K1 = 1.2
+B = 0.75
+
+
+def question_terms(question: Question) -> U32:
+    """Return the hashes of the question's words, (n_terms,) uint32, repeated ones once."""
+    terms = question.need.terms if question.need else ()
+    return hash_terms(list(dict.fromkeys(terms)))
+
+
+def shared_words(text: str, other: str) -> list[str]:
+    """Return the words of one text that another has too, in order, as they are written.
+
+    Of a run without spaces (Chinese, Japanese) the longest part that both have.
+    """
+    there = set(analyze(other))
+    folded = " ".join(words(other))
+    found: list[str] = []
+    for word in dict.fromkeys(words(text)):
+        terms = analyze(word)
+        if len(terms) <= 1:
+            if terms and terms[0] in there:
+                found.append(word)
+        elif any(term in there for term in terms):
+            match = SequenceMatcher(None, word, folded, autojunk=False).find_longest_match()
+            found.append(word[match.a : match.a + match.size])
+    return found
+
+
+class Lexical(CatalogSignal):
+    """BM25 of the question's words."""
+
+    name = "lexical"
+
+    def scores(self, question: Question) -> F32 | None:
+        """Sum BM25 over the words; None without words."""
+        terms = question_terms(question)
+        if not len(terms):
+            return None
+        ones = np.ones(len(terms), np.float32)
+        return question.index.text.bm25(terms, ones, K1, B, question.mask)
+
+    def why(self, question: Question, item_idx: int, item: Item) -> str:
+        """Quote the question's words that the item has."""
+        text = question.need.text if question.need else ""
+        return ", ".join(shared_words(text, digest_text(item)))
+
+
+class Coverage(CatalogSignal):
+    """The share of the question's words that the item has, rare words counting more."""
+
+    name = "coverage"
+
+    def scores(self, question: Question) -> F32 | None:
+        """Return the idf-weighted share in [0, 1]; None without words."""
+        terms = question_terms(question)
+        if not len(terms):
+            return None
+        return question.index.text.coverage(terms, question.mask)
+
+    def why(self, question: Question, item_idx: int, item: Item) -> str:
+        """Quote the words, as `lexical` does."""
+        return Lexical().why(question, item_idx, item)

@@ -1,0 +1,1 @@
+"""Tasks: each turns a question into an answer from a closed set."""

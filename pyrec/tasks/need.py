@@ -1,0 +1,119 @@
+"""The need task: what a question means, in the catalog's own words.
+
+X is the question, Y a phrase of the catalog; the text model writes Y by a beam over the trie of
+all phrases. A phrase scores log P(phrase | question) - alpha * its prior, the mean over neutral
+questions, so that phrases which are always likely ("clothes") do not always win. Price bounds are
+read by rule (`prices.py`). Where the question is a phrase already, no model is asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pyrec import prompts
+from pyrec.decoding import Answer, BeamConfig, beam_search
+from pyrec.lm import TextModel
+from pyrec.phrasebook import Phrasebook
+from pyrec.tasks.prices import read_prices
+from pyrec.text import analyze
+from pyrec.types import Filter, Need, Phrase
+
+MAX_CHARACTERS = 300
+"""A question is cut here for the text model; all of it is searched for by its words."""
+
+
+@dataclass(frozen=True)
+class NeedConfig:
+    """How to look for phrases.
+
+    Attributes:
+        num_beams: branches alive; a beam of 20 was seen to find nothing more than 5.
+        alpha: how much of a phrase's prior is taken off; ½ beat 0 and 1 clearly.
+        n_phrases: how many phrases a need has at most.
+    """
+
+    num_beams: int = 5
+    alpha: float = 0.5
+    n_phrases: int = 5
+
+
+class NeedTask:
+    """Turns a question into a `Need` with one catalog's phrases.
+
+    Args:
+        book: the catalog's phrases.
+        language: the catalog's main language, which the answer is written in.
+        has_prices: whether items have prices, so that "under 300" can mean one.
+    """
+
+    def __init__(
+        self,
+        book: Phrasebook,
+        language: str,
+        has_prices: bool,
+        config: NeedConfig | None = None,
+    ) -> None:
+        self._book = book
+        self._language = language
+        self._has_prices = has_prices
+        self._config = config or NeedConfig()
+
+    def __call__(
+        self, text: str, is_title: bool, model: Callable[[], TextModel | None], model_name: str
+    ) -> Need:
+        """Understand a question.
+
+        Args:
+            text: the user's words.
+            is_title: whether they are the title of an item.
+            model: gives the text model, None to go without; only called where it is needed.
+            model_name: what its priors are kept under.
+        """
+        rest, filters = self._encode(text)
+        terms = tuple(dict.fromkeys(analyze(rest, self._language)))
+        phrases, step = self._answers(rest, is_title, model, model_name)
+        path = (*(f"filter {f}" for f in filters), *((step,) if step else ()))
+        return Need(rest, terms, phrases, filters, path)
+
+    def _encode(self, text: str) -> tuple[str, tuple[Filter, ...]]:
+        return read_prices(text.strip()) if self._has_prices else (text.strip(), ())
+
+    def _answers(
+        self,
+        text: str,
+        is_title: bool,
+        load_model: Callable[[], TextModel | None],
+        model_name: str,
+    ) -> tuple[tuple[Phrase, ...], str]:
+        if not text:
+            return (), ""
+        exact = self._book.find(text)
+        if exact is not None:
+            return (Phrase(exact, 1.0),), "exact phrase of the catalog"
+        if is_title:
+            return (), "exact title"
+        if not self._book.phrases:
+            return (), "words only: the catalog has no phrases"
+        model = load_model()
+        if model is None:
+            return (), "words only: no text model"
+        prompt = prompts.load(self._language, "need")
+        trie, has_prior = self._book.trie(model, model_name, prompt)
+        config = BeamConfig(self._config.num_beams, self._config.alpha if has_prior else 0.0)
+        start = model.tokenize(prompt.ask(text[:MAX_CHARACTERS]), start=True)
+        answers = beam_search(model, trie, start, self._config.n_phrases, config)
+        how = "" if has_prior else " without priors (run `pyrec index`)"
+        return self._parse(answers), f"phrases by {model_name}{how}"
+
+    def _parse(self, answers: Sequence[Answer]) -> tuple[Phrase, ...]:
+        """Turn scores into probabilities over the phrases found."""
+        if not answers:
+            return ()
+        best = answers[0].score
+        weights = [math.exp(a.score - best) for a in answers]
+        return tuple(
+            Phrase(self._book.phrases[a.index], w / sum(weights))
+            for a, w in zip(answers, weights, strict=True)
+        )
