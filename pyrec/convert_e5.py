@@ -28,7 +28,7 @@ import gguf
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ModelFileError
+from pyrec.errors import ModelFileError
 
 MAGIC = b"E5S1"
 BLOCK = 32

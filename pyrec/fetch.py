@@ -18,8 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from .errors import ChecksumError, ModelError
-from .manifest import HuggingFaceSource, ModelSpec, Part, PathSource, PypiSource, Source
+from pyrec.errors import ChecksumError, ModelError
+from pyrec.manifest import HuggingFaceSource, ModelSpec, Part, PathSource, PypiSource, Source
 
 Progress = Callable[[str, int, int], None]
 """Told what is going on, the bytes done and the bytes in all (0 when unknown), often."""

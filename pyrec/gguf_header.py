@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .errors import ModelFileError
+from pyrec.errors import ModelFileError
 
 Scalar = str | int | float | bool
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .errors import ModelNotFoundError
+from pyrec.errors import ModelNotFoundError
 
 if sys.version_info >= (3, 11):
     import tomllib

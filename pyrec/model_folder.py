@@ -15,11 +15,11 @@ from pathlib import Path
 
 import platformdirs
 
-from . import manifest
-from .errors import ModelError, ModelFileError, ModelNotFoundError
-from .gguf_header import read_header
-from .manifest import Kind
-from .workspace import sync
+from pyrec import manifest
+from pyrec.errors import ModelError, ModelFileError, ModelNotFoundError
+from pyrec.gguf_header import read_header
+from pyrec.manifest import Kind
+from pyrec.workspace import sync
 
 SUFFIX = ".gguf"
 

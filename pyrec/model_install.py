@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import ModelError
-from .fetch import Progress, copy_hashed
-from .gguf_header import read_header
-from .manifest import ModelSpec
-from .model_folder import ModelFile, Record, check_file, path_of, write_record
-from .workspace import sync, workspace
+from pyrec.errors import ModelError
+from pyrec.fetch import Progress, copy_hashed
+from pyrec.gguf_header import read_header
+from pyrec.manifest import ModelSpec
+from pyrec.model_folder import ModelFile, Record, check_file, path_of, write_record
+from pyrec.workspace import sync, workspace
 
 
 @contextmanager
@@ -107,11 +107,11 @@ def _derive(step: str, source: Path, target: Path) -> None:
     # Imported here: both take a fifth of a second to load, and only a pull needs them.
     verb, _, argument = step.partition(":")
     if verb == "requantize":
-        from .lm import requantize
+        from pyrec.lm import requantize
 
         requantize(source, target, argument)
     elif step == "convert:e5":
-        from .convert_e5 import convert
+        from pyrec.convert_e5 import convert
 
         convert(source, target)
     else:

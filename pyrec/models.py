@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from . import fetch, manifest
-from .errors import ChecksumError, ModelError, ModelFileError, ModelNotFoundError
-from .fetch import Progress, quiet
-from .gguf_header import GgufHeader, read_header
-from .manifest import Kind, ModelSpec
-from .model_folder import (
+from pyrec import fetch, manifest
+from pyrec.errors import ChecksumError, ModelError, ModelFileError, ModelNotFoundError
+from pyrec.fetch import Progress, quiet
+from pyrec.gguf_header import GgufHeader, read_header
+from pyrec.manifest import Kind, ModelSpec
+from pyrec.model_folder import (
     ModelFile,
     Record,
     available,
@@ -29,7 +29,7 @@ from .model_folder import (
     read_record,
     write_record,
 )
-from .model_install import copy, install, place, record_of, sha256_of, storing
+from pyrec.model_install import copy, install, place, record_of, sha256_of, storing
 
 __all__ = [
     "ModelFile",
