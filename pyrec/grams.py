@@ -61,6 +61,11 @@ class Grams:
         found: I32 = self.at[length - 1, self.place[grams] + begin]
         return found
 
+    def up_to(self, length: int) -> Grams:
+        """Return the grams of at most `length` atoms, under the same numbers."""
+        n = int(np.searchsorted(self.length, length, side="right"))
+        return Grams(self.at[:length], self.length[:n], self.place[:n], self.df[:n])
+
 
 def find_frequent(corpus: Corpus, max_length: int, min_df: int) -> Grams:
     """Find the grams of 2 to `max_length` atoms in at least `min_df` titles, and all atoms."""
@@ -123,7 +128,7 @@ def branching(corpus: Corpus, grams: Grams, *, left: bool) -> F64:
         neighbor = corpus.atom[beside].astype(np.int64)
         alone = neighbor < 0
         neighbor[alone] = corpus.n_atoms + np.arange(int(alone.sum()))
-        key = at[here] * (corpus.n_atoms + len(corpus.atom)) + neighbor
+        key = at[here].astype(np.int64) * (corpus.n_atoms + len(corpus.atom)) + neighbor
         keys, which = np.unique(key, return_inverse=True)
         times = _count_titles(which, corpus.title[here], len(keys), n_titles)
         gram = keys // (corpus.n_atoms + len(corpus.atom))

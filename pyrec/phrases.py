@@ -38,10 +38,10 @@ _SPELLED = frozenset(["ja", "ko", "th"])
 # A phrase's place is log(titles) + what follows; weights chosen so that on 6,000 annotated Chinese
 # titles the first 1,500 phrases hold most categories, and read by eye on English ones.
 _COHESION_WEIGHT, _MAX_COHESION = 0.15, 6.0
-_END_WEIGHT, _END_FLOOR = 0.4, 0.05
+_END_WEIGHT, _END_FLOOR = 0.5, 0.05
 _MIN_PMI = 1.0  # nats, for several words with spaces
 _MIN_GAIN = 3.0  # nats, for a spaceless word; two characters that just meet gain less
-_MIN_WORD_SHARE = 0.1  # of its occurrences in which a spaceless gram is a word
+_MIN_WORD_SHARE = 0.1  # of its titles in which a gram stands uncut
 _MIN_BRANCHING = 0.6  # nats; what has one neighbor is a piece of something longer
 _MAX_INSIDE = 0.8  # of its titles in which a phrase may stand within one longer phrase
 
@@ -140,18 +140,18 @@ def _mine_words(
     corpus = atoms.corpus()
     grams = ngrams.find_frequent(corpus, MAX_WORDS, min_df)
     keys = list(atoms.ids)
-    is_number = np.array([_is_number(key) for key in keys])
-    is_stop = np.array([key in stop_words for key in keys])
-    is_letter = np.array([len(key) < 2 for key in keys])
-    pmi = _pmi(grams, len(sample))
-    share = ngrams.end_share(corpus, grams, is_number | is_stop)
-    every: I64 = np.arange(len(grams))
-    first = grams.part(every, 0, 1)
+    weak = np.array([_is_number(key) or key in stop_words for key in keys])
+    weak |= _units(corpus, np.array([key.replace(" ", "").isdigit() for key in keys]))
+    too_short = weak | np.array([len(key) < 2 for key in keys])
+    cohesion = _pmi(grams, len(sample))
     last_atom = corpus.atom[grams.place + grams.length - 1]
-    good = (grams.df >= min_df) & ~(is_stop | is_number)[first] & ~(is_stop | is_number)[last_atom]
-    good &= ~is_letter[first] & ((pmi >= _MIN_PMI) | (grams.length == 1))
+    good = (grams.df >= min_df) & ~too_short[corpus.atom[grams.place]] & ~weak[last_atom]
+    several = _share_as_word(corpus, grams) >= _MIN_WORD_SHARE
+    several &= (cohesion >= _MIN_PMI) & _is_whole(corpus, grams)
+    good &= several | (grams.length == 1)
     good &= _inside(grams, good) < _MAX_INSIDE * grams.df
-    return _score(atoms, sample, grams, np.flatnonzero(good), grams.df, pmi, share)
+    share = ngrams.end_share(corpus, grams, weak)
+    return _score(atoms, sample, grams, np.flatnonzero(good), grams.df, cohesion, share)
 
 
 def _mine_runs(sample: list[str], min_df: int, max_length: int) -> list[tuple[float, str]]:
@@ -174,9 +174,7 @@ def _mine_runs(sample: list[str], min_df: int, max_length: int) -> list[tuple[fl
     counts = expected_counts(corpus, grams)
     cohesion = gain(grams, counts)
     good = (grams.length > 1) & (counts >= _MIN_WORD_SHARE * grams.df) & (counts >= 2)
-    good &= cohesion >= _MIN_GAIN
-    for left in (True, False):
-        good &= ngrams.branching(corpus, grams, left=left) >= _MIN_BRANCHING
+    good &= (cohesion >= _MIN_GAIN) & _is_whole(corpus, grams)
     share = ngrams.end_share(corpus, grams, np.zeros(len(is_spaceless), bool))
     chosen = np.flatnonzero(good)
     return _score(atoms, sample, grams, chosen, counts, cohesion, share)
@@ -195,6 +193,35 @@ def _score(
     score += _COHESION_WEIGHT * np.minimum(cohesion[chosen], _MAX_COHESION)
     score += _END_WEIGHT * np.log(share[chosen] + _END_FLOOR)
     return list(zip(score.tolist(), atoms.surfaces(sample, grams, chosen), strict=True))
+
+
+def _share_as_word(corpus: Corpus, grams: Grams) -> F64:
+    """Return the share of its titles in which each gram stands uncut: (n_grams,) float64.
+
+    Grams of m words compete with those of up to m only: "patch cable" against "cat6 patch", and
+    not against "cat6 patch cable", which it is a phrase inside of.
+    """
+    share = np.ones(len(grams))
+    for length in range(2, len(grams.at) + 1):
+        few = grams.up_to(length)
+        these: I64 = np.flatnonzero(few.length == length)
+        share[these] = expected_counts(corpus, few)[these] / few.df[these]
+    return share
+
+
+def _is_whole(corpus: Corpus, grams: Grams) -> npt.NDArray[np.bool_]:
+    """Tell the grams that have various neighbors on both sides: (n_grams,) bool."""
+    left, right = (ngrams.branching(corpus, grams, left=left) for left in (True, False))
+    return np.minimum(left, right) >= _MIN_BRANCHING
+
+
+def _units(corpus: Corpus, is_number: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Tell the atoms that mostly follow a number: pcs, ounces, pages. (n_atoms,) bool."""
+    here: I64 = np.flatnonzero(corpus.atom >= 0)
+    follows = np.append(is_number, False)[corpus.atom[here - 1]]
+    n = np.bincount(corpus.atom[here], minlength=corpus.n_atoms)
+    n_following = np.bincount(corpus.atom[here], weights=follows, minlength=corpus.n_atoms)
+    return np.asarray(n_following > n / 2)
 
 
 def _pmi(grams: Grams, n_titles: int) -> F64:
