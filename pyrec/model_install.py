@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from pyrec.gguf_header import read_header
 from pyrec.manifest import ModelSpec
 from pyrec.model_folder import ModelFile, Record, check_file, path_of, write_record
 from pyrec.workspace import sync, workspace
+
+_NEARLY_FULL = 1 << 20
 
 
 @contextmanager
@@ -109,7 +112,13 @@ def _derive(step: str, source: Path, target: Path) -> None:
     if verb == "requantize":
         from pyrec.lm import requantize
 
-        requantize(source, target, argument)
+        try:
+            requantize(source, target, argument)
+        except ModelError:
+            if shutil.disk_usage(target.parent).free < _NEARLY_FULL:
+                # llama.cpp only says that writing failed; what it wrote is still there.
+                raise OSError(errno.ENOSPC, "No space left on device") from None
+            raise
     elif step == "convert:e5":
         from pyrec.convert_e5 import convert
 

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+from collections import namedtuple
 
 import pytest
 from model_samples import (
@@ -19,15 +19,14 @@ from model_samples import (
     write_wheel,
 )
 
-from pyrec import manifest, model_install, models
+from pyrec import lm, manifest, model_install, models
 from pyrec.errors import ChecksumError, ModelError, ModelFileError, ModelNotFoundError
 from pyrec.gguf_header import read_header
 
-TESTS = Path(__file__).parent
+DiskUsage = namedtuple("DiskUsage", "total used free")
 
 PULL_AND_DIE = """
 import os, signal, sys
-from pathlib import Path
 from pyrec import manifest, models
 
 specs = manifest.load(Path(sys.argv[1]))
@@ -229,6 +228,19 @@ def test_full_disk_is_named_and_leaves_nothing(tiny, models_folder, monkeypatch)
     monkeypatch.setattr(model_install, "sync", full)
     with pytest.raises(ModelError, match=r"disk of .*models is full.*PYREC_MODELS"):
         models.pull("tiny")
+    assert names_in(models_folder) == []
+
+
+def test_disk_that_fills_up_while_requantizing_is_named(tiny, models_folder, monkeypatch):
+    def broken(*_):
+        raise ModelFileError("iostream error")
+
+    monkeypatch.setattr(lm, "requantize", broken)
+    with pytest.raises(ModelFileError, match="iostream"):
+        models.pull("quick", accept_license=True)
+    monkeypatch.setattr(model_install.shutil, "disk_usage", lambda _: DiskUsage(1, 1, 0))
+    with pytest.raises(ModelError, match="is full"):
+        models.pull("quick", accept_license=True)
     assert names_in(models_folder) == []
 
 
