@@ -74,6 +74,7 @@ class AnswerTrie:
         self.answer: I32 = self.core.answer
         self.n_answers = len(sequences)
         self.has_prior = False
+        self._bonus = np.zeros(len(sequences), np.float32)
         # The most that priors below a node can still add to its score, times alpha.
         self._reach = np.zeros(len(self.token), np.float32)
 
@@ -101,7 +102,12 @@ class AnswerTrie:
 
     def set_bonus(self, per_answer: F32) -> None:
         """Give each node the best of these values among the answers below it."""
-        self.core.set_bonus_from_answers(np.ascontiguousarray(per_answer, np.float32))
+        self._bonus = np.ascontiguousarray(per_answer, np.float32)
+        self.core.set_bonus_from_answers(self._bonus)
+
+    def worth(self, index: int, logprob: float, prior: float, config: BeamConfig) -> float:
+        """Return the score of a finished answer: its own bonus counts, not the best below it."""
+        return config.theta * (logprob - config.alpha * prior) + float(self._bonus[index])
 
     def ceiling(self, nodes: I32, scores: F32, config: BeamConfig) -> F32:
         """Return the most that any answer below each node can score."""
@@ -165,7 +171,7 @@ def beam_search(
         branches = _Branches(model, trie, config, prompt, neutral)
         while True:
             rows, grown = branches.children()
-            _finish(trie, grown, finished)
+            _finish(trie, grown, finished, config)
             going = np.flatnonzero(trie.n_children[grown.node] > 0)[:width]
             kept = grown.take(going)
             if not len(kept) or _is_decided(trie, kept, finished, k, config):
@@ -244,7 +250,7 @@ class _Branches:
             at.prior[i] += trie.core.prior[node]
             worth = at.logprob[i] - config.alpha * at.prior[i]
             at.score[i] = config.theta * worth + trie.core.bonus[node]
-            _finish(trie, at.take(np.array([i])), finished)
+            _finish(trie, at.take(np.array([i])), finished, config)
         return at
 
     def _put_run_priors(self, logits: F32, runs: list[list[int]]) -> None:
@@ -285,11 +291,13 @@ def _children(trie: AnswerTrie, live: _Live, logits: F32, config: BeamConfig) ->
     return rows, _Live(node, logprob, prior, score)
 
 
-def _finish(trie: AnswerTrie, grown: _Live, finished: dict[int, Answer]) -> None:
+def _finish(
+    trie: AnswerTrie, grown: _Live, finished: dict[int, Answer], config: BeamConfig
+) -> None:
     for i in np.flatnonzero(trie.answer[grown.node] >= 0):
-        logprob, score = float(grown.logprob[i]), float(grown.score[i])
-        for index in trie.core.answers_at(int(grown.node[i])):
-            finished[int(index)] = Answer(int(index), logprob, score)
+        logprob, prior = float(grown.logprob[i]), float(grown.prior[i])
+        for index in trie.core.answers_at(int(grown.node[i])).tolist():
+            finished[index] = Answer(index, logprob, trie.worth(index, logprob, prior, config))
 
 
 def _is_decided(

@@ -203,22 +203,32 @@ class Recommender:
         _check_k(k)
         if generate not in (False, True, "catalog"):
             raise ValueError(f"generate is {generate!r}; use False, True or 'catalog'")
-        conditions = [f if isinstance(f, Filter) else parse_filter(f) for f in where]
         task = self._generating if generate == "catalog" else self._task
         theta_text = self._theta_text(forced=generate is True)
 
         def ask() -> tuple[Question, Ranked, list[Item]]:
-            index = self._current()
-            need = self._understand(text, index) if text.strip() else None
-            mask = self._mask(index, [*conditions, *(need.filters if need else ())])
-            history = self._past(user, mask, include_seen=include_seen)
-            question = Question(index, mask, self._titles, need, self._vector(need), None, history)
-            if need and need.text and (generate or theta_text > 0.0):
+            question = self.question(text, user=user, where=where, include_seen=include_seen)
+            if question.need and question.need.text and (generate or theta_text > 0.0):
                 question.model = self.models.text()
             ranked = task.rank(question, k, theta_text)
             return question, ranked, self.catalog.items(ranked.item_idx)
 
         return self._slate(task, *_consistent(ask), user, began)
+
+    def question(
+        self,
+        text: str = "",
+        *,
+        user: str | None = None,
+        where: Sequence[str | Filter] = (),
+        include_seen: bool = False,
+    ) -> Question:
+        """Encode a question as signals read it; `recommend` and training start here."""
+        index = self._current()
+        need = self._understand(text, index) if text.strip() else None
+        mask = self._mask(index, [*_conditions(where), *(need.filters if need else ())])
+        history = self._past(user, mask, include_seen=include_seen)
+        return Question(index, mask, self._titles, need, self._vector(need), None, history)
 
     def similar(self, item_id: str, *, k: int = 10, where: Sequence[str | Filter] = ()) -> Slate:
         """Recommend items like one item.
@@ -230,7 +240,7 @@ class Recommender:
         """
         began = time.perf_counter()
         _check_k(k)
-        conditions = [f if isinstance(f, Filter) else parse_filter(f) for f in where]
+        conditions = _conditions(where)
         item = self.catalog.item(item_id)
 
         def ask() -> tuple[Question, Ranked, list[Item]]:
@@ -380,6 +390,10 @@ def _consistent(
         except UnknownItemError:
             continue
     return ask()
+
+
+def _conditions(where: Sequence[str | Filter]) -> list[Filter]:
+    return [f if isinstance(f, Filter) else parse_filter(f) for f in where]
 
 
 def _check_k(k: int) -> None:

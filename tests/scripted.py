@@ -1,0 +1,89 @@
+"""A text model whose every logit is known: tokens are characters, logits come from a table.
+
+It keeps the same state as the real one, prompts and branches, so that a search that mixes up its
+branches gives wrong numbers here too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from pyrec.errors import ContextLengthError
+from pyrec.lm import NEUTRAL, PROMPT
+
+N_VOCAB = 128
+
+
+def noise(path: tuple[int, ...]) -> np.ndarray:
+    """Logits that depend on everything read so far, the same on every machine."""
+    seed = int.from_bytes(hashlib.sha256(bytes(path)).digest()[:8], "little")
+    return np.random.default_rng(seed).normal(0.0, 2.0, N_VOCAB).astype(np.float32)
+
+
+class ScriptedModel:
+    """Answers from a function of all tokens read."""
+
+    n_vocab = N_VOCAB
+
+    def __init__(
+        self,
+        logits: Callable[[tuple[int, ...]], np.ndarray] = noise,
+        n_branches: int = 32,
+        n_ctx: int = 1000,
+        reads_two: bool = True,
+    ) -> None:
+        self._logits = logits
+        self.n_branches = n_branches
+        self.n_ctx = n_ctx
+        self.reads_two = reads_two
+        self.lock = threading.RLock()
+        self.n_calls = 0
+        self.n_tokens = 0
+        self._prompts: dict[int, tuple[int, ...]] = {PROMPT: (), NEUTRAL: ()}
+        self._branches: list[tuple[int, ...]] = []
+
+    def tokenize(self, text: str, *, start: bool = False) -> np.ndarray:
+        tokens = [ord(c) % (N_VOCAB - 1) + 1 for c in text]
+        return np.array([0, *tokens] if start else tokens, np.int32)
+
+    def prompt(self, tokens: np.ndarray, slot: int = PROMPT) -> np.ndarray:
+        if len(tokens) > self.n_ctx - 1:
+            raise ContextLengthError(f"{len(tokens)} tokens in a context of {self.n_ctx}")
+        self._branches = []
+        self._prompts[slot] = tuple(int(t) for t in tokens)
+        return self._logits(self._prompts[slot])
+
+    def grow(self, parents: Sequence[int], tokens: Sequence[Sequence[int]]) -> np.ndarray:
+        assert len(parents) <= self.n_branches
+        assert all(len(more) > 0 for more in tokens)
+        rows, branches = [], []
+        for parent, more in zip(parents, tokens, strict=True):
+            path = self._prompts[parent] if parent < 0 else self._branches[parent]
+            for token in more:
+                path = (*path, int(token))
+                if len(path) > self.n_ctx:
+                    raise ContextLengthError("full")
+                rows.append(self._logits(path))
+            branches.append(path)
+        self._branches = branches
+        self.n_calls += 1
+        self.n_tokens += len(rows)
+        return np.stack(rows)
+
+    def tree(
+        self, tokens: np.ndarray, parents: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        paths: list[tuple[int, ...]] = []
+        for token, parent in zip(tokens, parents, strict=True):
+            above = self._prompts[PROMPT] if parent < 0 else paths[parent]
+            paths.append((*above, int(token)))
+        # In two parts, as a real model that has to cut the tree.
+        half = (len(paths) + 1) // 2
+        for first in (0, half):
+            some = np.arange(first, min(first + half, len(paths)))
+            if len(some):
+                yield some, np.stack([self._logits(paths[n]) for n in some])

@@ -1,0 +1,165 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted import ScriptedModel
+
+from pyrec.decoding import AnswerTrie, BeamConfig, answer_logprobs, beam_search, node_logprobs
+from pyrec.errors import ContextLengthError, EmptyAnswerSpaceError
+
+WORDS = ["shoe", "shoes", "shoe rack", "sock", "hat", "hats", "h", "umbrella", "sandal"]
+
+answers = st.lists(st.text("abcd", min_size=1, max_size=5), min_size=1, max_size=25)
+
+
+def trie_of(model, words):
+    return AnswerTrie([model.tokenize(w) for w in words])
+
+
+def exhaustive(model, words, prompt, neutral=None, alpha=0.0, theta=1.0, bonus=None):
+    """Score every answer by reading all of it, one token after the other."""
+    scores = []
+    for n, word in enumerate(words):
+        total = 0.0
+        for start, weight in ((prompt, 1.0), (neutral, -alpha)):
+            if start is None or weight == 0.0:
+                continue
+            path = tuple(int(t) for t in start)
+            for token in model.tokenize(word):
+                row = model._logits(path).astype(np.float64)
+                top = row.max()
+                total += weight * (row[token] - top - np.log(np.exp(row - top).sum()))
+                path = (*path, int(token))
+        scores.append(theta * total + (bonus[n] if bonus is not None else 0.0))
+    return np.array(scores)
+
+
+@settings(max_examples=60, deadline=None)
+@given(answers, st.integers(0, 1000))
+def test_a_wide_enough_beam_equals_exhaustive_scoring(words, seed):
+    model = ScriptedModel(n_branches=64)
+    prompt = model.tokenize(f"q{seed}", start=True)
+    found = beam_search(model, trie_of(model, words), prompt, 5, BeamConfig(num_beams=64))
+    scores = exhaustive(model, words, prompt)
+    best = np.sort(scores)[::-1][: len(found)]
+    assert len(found) == min(5, len(words))
+    np.testing.assert_allclose([a.score for a in found], best, atol=1e-3)
+    np.testing.assert_allclose([a.score for a in found], scores[[a.index for a in found]], atol=1e-3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(answers, st.integers(1, 3), st.integers(0, 1000), st.booleans())
+def test_a_beam_emits_answers_of_the_trie_only_and_each_once(words, width, seed, early):
+    model = ScriptedModel()
+    prompt = model.tokenize(f"q{seed}", start=True)
+    config = BeamConfig(num_beams=width, early_stopping=early)
+    found = beam_search(model, trie_of(model, words), prompt, 10, config)
+    indexes = [a.index for a in found]
+    assert found
+    assert len(set(indexes)) == len(indexes)
+    assert all(0 <= i < len(words) for i in indexes)
+    assert [a.score for a in found] == sorted((a.score for a in found), reverse=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(answers, st.integers(0, 100))
+def test_priors_read_on_the_way_equal_priors_read_before(words, seed):
+    model = ScriptedModel(n_branches=128)
+    prompt = model.tokenize(f"q{seed}", start=True)
+    neutral = model.tokenize("thing", start=True)
+    config = BeamConfig(num_beams=64, alpha=0.5)
+    known = trie_of(model, words)
+    known.set_prior(node_logprobs(model, known, neutral))
+    before = beam_search(model, known, prompt, 5, config)
+    on_the_way = beam_search(model, trie_of(model, words), prompt, 5, config, neutral)
+    expected = np.sort(exhaustive(model, words, prompt, neutral, alpha=0.5))[::-1][: len(before)]
+    np.testing.assert_allclose([a.score for a in before], expected, atol=1e-3)
+    np.testing.assert_allclose([a.score for a in on_the_way], expected, atol=1e-3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(answers, st.integers(0, 100), st.floats(0.0, 2.0))
+def test_the_score_is_the_models_word_plus_the_bonus(words, seed, theta):
+    model = ScriptedModel(n_branches=64)
+    prompt = model.tokenize(f"q{seed}", start=True)
+    bonus = np.random.default_rng(seed).normal(size=len(words)).astype(np.float32)
+    trie = trie_of(model, words)
+    trie.set_bonus(bonus)
+    found = beam_search(model, trie, prompt, 3, BeamConfig(num_beams=64, theta=theta))
+    full = exhaustive(model, words, prompt, theta=theta, bonus=bonus)
+    np.testing.assert_allclose(
+        [a.score for a in found], np.sort(full)[::-1][: len(found)], atol=1e-3
+    )
+
+
+def test_reading_the_whole_trie_gives_every_answers_logprob():
+    model = ScriptedModel()
+    prompt = model.tokenize("shoes please", start=True)
+    trie = trie_of(model, WORDS)
+    got = answer_logprobs(trie, node_logprobs(model, trie, prompt))
+    np.testing.assert_allclose(got, exhaustive(model, WORDS, prompt), atol=1e-3)
+
+
+def test_answers_that_end_below_a_live_branch_cost_no_model_call():
+    model = ScriptedModel()
+    found = beam_search(
+        model, trie_of(model, list("abcdefgh")), model.tokenize("q", start=True), 5, BeamConfig()
+    )
+    assert len(found) == 5
+    assert model.n_calls == 0
+
+
+def test_a_run_of_only_children_is_read_in_one_call():
+    model = ScriptedModel()
+    beam_search(model, trie_of(model, ["umbrella"]), model.tokenize("q", start=True), 1, BeamConfig())
+    assert model.n_calls == 1
+    assert model.n_tokens == len("umbrella") - 1
+
+
+def test_early_stopping_ends_at_k_finished_answers():
+    calls = []
+    for early in (True, False):
+        model = ScriptedModel()
+        words = ["a", "bcdef", "bcxyz", "bqqqq"]
+        config = BeamConfig(num_beams=4, early_stopping=early)
+        beam_search(model, trie_of(model, words), model.tokenize("q", start=True), 1, config)
+        calls.append(model.n_calls)
+    assert calls[0] == 0
+    assert calls[1] >= calls[0]
+
+
+def test_a_search_stops_when_no_live_branch_can_win():
+    def sure(path):
+        row = np.full(128, -50.0, np.float32)
+        row[ScriptedModel().tokenize("a")[0]] = 0.0
+        return row
+
+    model = ScriptedModel(sure)
+    trie = trie_of(model, ["a", "bcdef", "bcxyz"])
+    found = beam_search(model, trie, model.tokenize("q", start=True), 1, BeamConfig(num_beams=4))
+    assert [a.index for a in found] == [0]
+    assert model.n_calls == 0
+
+
+def test_nothing_to_choose_from_is_an_error_that_says_so():
+    with pytest.raises(EmptyAnswerSpaceError, match="no answer to choose from"):
+        AnswerTrie([])
+
+
+def test_asking_for_no_answer_is_the_callers_slip():
+    model = ScriptedModel()
+    with pytest.raises(ValueError, match="k is 0"):
+        beam_search(model, trie_of(model, ["a"]), model.tokenize("q"), 0, BeamConfig())
+
+
+def test_a_prompt_longer_than_the_context_is_an_error():
+    model = ScriptedModel(n_ctx=10)
+    with pytest.raises(ContextLengthError):
+        beam_search(model, trie_of(model, ["a"]), model.tokenize("x" * 50), 1, BeamConfig())
+
+
+def test_answers_longer_than_the_context_leave_the_finished_ones():
+    model = ScriptedModel(n_ctx=8)
+    words = ["a", "b" * 30 + "c", "b" * 30 + "d"]
+    found = beam_search(model, trie_of(model, words), model.tokenize("qqq"), 3, BeamConfig())
+    assert [a.index for a in found] == [0]
