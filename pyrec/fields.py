@@ -1,0 +1,214 @@
+"""How a row of someone's own file becomes an item: which column is what, and what its cells mean.
+
+`readers.py` asks for each row of a file, the recommender for rows given as dictionaries. Columns
+are taken by the name the caller gives, else by names that people commonly use; all others become
+attributes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from pyrec.errors import CatalogError
+from pyrec.rows import normalized, value_text
+from pyrec.text import fold
+from pyrec.types import AttributeValue, Item
+
+# The fields of an item, and the names of columns that hold them, the most telling first.
+_NAMES = {
+    "id": "id itemid productid sku asin isbn code 编号 商品编号 商品id 货号",
+    "title": (
+        "title name itemname itemtitle productname producttitle 标题 名称 品名 商品名称 商品标题"
+    ),
+    "text": (
+        "text description desc longdescription shortdescription summary overview plot abstract "
+        "描述 简介 商品描述 详情"
+    ),
+    "price": "price listprice saleprice unitprice itemprice 价格 售价 单价",
+    "popularity": (
+        "popularity sales ratingscount ratingcount numratings votes votecount reviewcount 销量 热度"
+    ),
+}
+FIELDS = tuple(_NAMES)
+_REQUIRED = ("id", "title")
+
+_UNKNOWN = frozenset(["", "-", "--", "n/a", "na", "null", "none", "\\n"])
+# A number with what people write around it, a currency before or after.
+_AMOUNT = re.compile(r"[^\d+-]{0,8}([+-]?[\d., '\u2019\u00a0\u202f]*\d)[^\d]{0,8}")
+# 1299, 12,50 and 1,299.50 or 1.299,50: what separates groups does not begin the fraction.
+_PLAIN = re.compile(r"([+-]?\d+)(?:[.,](\d+))?")
+_GROUPED = re.compile(r"([+-]?\d{1,3}(?:([.,])\d{3})(?:\2\d{3})*)(?:(?!\2)[.,](\d+))?")
+_SEPARATORS = re.compile(r"\s*[|;]\s*")
+_SEPARATORS_AND_COMMA = re.compile(r"\s*[|;]\s*|,\s+")
+_ENTITY = re.compile(r"&#?\w+;")
+_LONGEST_MEMBER = 64  # characters; longer parts are sentences, and their ";" is punctuation
+
+
+class FieldMap:
+    """Turns rows, given by column name, into items."""
+
+    def __init__(
+        self, columns: Mapping[str, str] | None = None, lists: Collection[str] = ()
+    ) -> None:
+        """Choose the columns.
+
+        Args:
+            columns: column by field of `FIELDS`; a field not named is guessed, one given as ""
+                has no column.
+            lists: columns whose text is a list even where only ", " separates its members.
+
+        Raises:
+            ValueError: a field that items do not have.
+        """
+        self._columns = dict(columns or {})
+        self._lists = frozenset(lists)
+        self._resolved: dict[tuple[str, ...], dict[str, str]] = {}
+        for field in self._columns:
+            if field not in FIELDS:
+                raise ValueError(f"items have no field {field!r}; map one of {', '.join(FIELDS)}")
+
+    def resolve(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the column of each field that has one.
+
+        Raises:
+            CatalogError: a column that was asked for is not there, or none holds id or title.
+        """
+        listed = ", ".join(name for name in names if name) or "none"
+        by_name = {re.sub(r"[\W_]+", "", fold(name)): name for name in reversed(names)}
+        found: dict[str, str] = {}
+        for field in FIELDS:
+            asked = self._columns.get(field)
+            if asked and asked not in names:
+                raise CatalogError(f"no column {asked!r} for the {field}; there are {listed}")
+            taken = {*self._columns.values(), *found.values()}
+            column = _guess(field, by_name, taken) if asked is None else asked
+            if column:
+                found[field] = column
+            elif field in _REQUIRED:
+                raise CatalogError(
+                    f"no column is known to hold the {field}; there are {listed}: say which it is"
+                )
+        return found
+
+    def item(self, row: Mapping[str, Any]) -> Item:
+        """Return the item of a row.
+
+        Raises:
+            CatalogError: no column holds the id or the title.
+            ValueError: why the row is no item.
+        """
+        names = tuple(row)
+        columns = self._resolved.get(names)
+        if columns is None:
+            columns = self.resolve(names)
+            if len(self._resolved) < 1000:  # rows of JSON may all differ
+                self._resolved[names] = columns
+        of_field = {field: row[name] for field, name in columns.items()}
+        used = frozenset(columns.values())
+        attributes: dict[str, AttributeValue] = {}
+        for name, value in row.items():
+            if name == "attributes" and isinstance(value, Mapping):
+                for inner, held in value.items():
+                    self._read_attribute(attributes, inner, held)
+            elif name and name not in used:
+                self._read_attribute(attributes, name, value)
+        return normalized(
+            Item(
+                _text("id", of_field["id"]),
+                _text("title", of_field["title"]),
+                _text("text", of_field.get("text")),
+                _amount("price", of_field.get("price")),
+                _amount("popularity", of_field.get("popularity")),
+                attributes,
+            )
+        )
+
+    def _read_attribute(self, into: dict[str, AttributeValue], name: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for inner, held in value.items():
+                self._read_attribute(into, f"{name}.{inner}", held)
+        elif isinstance(value, str):
+            into[name] = self._split(name, value.strip())
+        elif isinstance(value, list):
+            into[name] = tuple(_members(value))
+        elif value is not None:
+            into[name] = _scalar(value)
+
+    def _split(self, name: str, text: str) -> str | tuple[str, ...]:
+        """Return the members of a list that was written as text, or the text."""
+        if text.startswith("[") and text.endswith("]"):
+            try:
+                return tuple(_members(json.loads(text)))
+            except (ValueError, RecursionError):
+                return text
+        if name in self._lists:
+            return tuple(_SEPARATORS_AND_COMMA.split(text))
+        if ("|" in text or ";" in text) and not _ENTITY.search(text):
+            parts = _SEPARATORS.split(text)
+            if all(len(part) <= _LONGEST_MEMBER for part in parts):
+                return tuple(parts)
+        return text
+
+
+def _guess(field: str, by_name: Mapping[str, str], taken: Collection[str]) -> str:
+    """Return the column whose name says that it holds the field, "" where none does."""
+    names = _NAMES[field].split()
+    if field == "id":
+        names += [name for name in by_name if name.endswith("id")]  # movieId, book_id
+    columns = (by_name.get(name, "") for name in names)
+    return next((column for column in columns if column and column not in taken), "")
+
+
+def _members(values: list[Any]) -> list[str]:
+    members: list[str] = []
+    for value in values:
+        if isinstance(value, list):
+            members += _members(value)
+        elif isinstance(value, dict):  # [{"id": 28, "name": "Action"}, ...]
+            named = value.get("name", value.get("title"))
+            members.append(json.dumps(value, ensure_ascii=False) if named is None else str(named))
+        elif value is not None:
+            members.append(value_text(_scalar(value)))
+    return members
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        # A number longer than a float keeps is a code.
+        return float(value) if abs(value) < 2**53 else str(value)
+    return value
+
+
+def _text(field: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value_text(_scalar(value))
+    raise ValueError(f"the {field} {str(value)[:80]} is no text")
+
+
+def _amount(field: str, value: Any) -> Any:
+    """Return a number as it is, and read one from a text with currency and separators."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.lower() in _UNKNOWN:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        if match := _AMOUNT.fullmatch(text):
+            digits = re.sub(r"[^\d.,+-]", "", match[1])
+            if grouped := _GROUPED.fullmatch(digits):
+                whole = grouped[1].replace(grouped[2], "")
+                return float(f"{whole}.{grouped[3] or 0}")
+            if plain := _PLAIN.fullmatch(digits):
+                return float(f"{plain[1]}.{plain[2] or 0}")
+        raise ValueError(f"the {field} {text[:80]!r} is not a number") from None

@@ -1,0 +1,110 @@
+"""The tables, as numbered migrations; `store.py` applies those that a file has not seen.
+
+A migration that has shipped is never edited, only followed by another. Catalog tables (`items`,
+`removed`, `vectors`, `derived`, `facts`) and personal ones (`events`, `weights`) never refer to
+each other by foreign key, so that a catalog can later be a read-only file attached beside a small
+private one. `PRAGMA user_version` counts the migrations applied, `PRAGMA application_id` says that
+the file is pyrec's (https://www.sqlite.org/fileformat2.html#the_database_header).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlite_utils import Database
+
+APPLICATION_ID = 0x70795243  # "pyRC"
+
+
+def _m001_catalog_and_events(db: Database) -> None:
+    """Create the catalog and the personal side."""
+    _run(
+        db,
+        # item_idx is dense from 0 and never used twice: facts.next_item_idx hands it out.
+        # terms: 5 bytes a term, see rows.py. version: the catalog's when the row last changed.
+        """
+        CREATE TABLE items (
+            item_idx INTEGER PRIMARY KEY,
+            item_id TEXT NOT NULL UNIQUE,
+            title TEXT NOT NULL,
+            text TEXT NOT NULL,
+            price REAL,
+            popularity REAL,
+            attributes TEXT NOT NULL,
+            terms BLOB NOT NULL,
+            version INTEGER NOT NULL
+        ) STRICT
+        """,
+        "CREATE INDEX items_version ON items (version)",
+        """
+        CREATE TABLE removed (
+            item_idx INTEGER PRIMARY KEY,
+            version INTEGER NOT NULL
+        ) STRICT
+        """,
+        "CREATE INDEX removed_version ON removed (version)",
+        # One model's vectors lie together, in the order of the rows, because they are read so.
+        # digest: of the text that was embedded; version: of the catalog when it was last compared;
+        # vector: int8, times scale.
+        """
+        CREATE TABLE vectors (
+            item_idx INTEGER NOT NULL,
+            model TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            version INTEGER NOT NULL,
+            vector BLOB NOT NULL,
+            scale REAL NOT NULL,
+            PRIMARY KEY (model, item_idx)
+        ) STRICT, WITHOUT ROWID
+        """,
+        # Arrays that can be computed again: dropped or ignored where the version does not match.
+        """
+        CREATE TABLE derived (
+            name TEXT PRIMARY KEY,
+            version INTEGER NOT NULL,
+            data BLOB NOT NULL
+        ) STRICT
+        """,
+        # Single values about the catalog.
+        """
+        CREATE TABLE facts (
+            name TEXT PRIMARY KEY,
+            value ANY NOT NULL
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        INSERT INTO facts VALUES ('catalog_version', 0), ('next_item_idx', 0), ('language', 'en')
+        """,
+        # AUTOINCREMENT: the number of an event that was undone is not given to another.
+        """
+        CREATE TABLE events (
+            event_id INTEGER PRIMARY KEY AUTOINCREMENT,
+            user_id TEXT NOT NULL,
+            item_id TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            value REAL,
+            at REAL NOT NULL,
+            session TEXT
+        ) STRICT
+        """,
+        "CREATE INDEX events_user ON events (user_id, event_id)",
+        # θ of the mixer by feature; user_id '' is the shared one. g2: AdaGrad's sum of squares.
+        """
+        CREATE TABLE weights (
+            user_id TEXT NOT NULL DEFAULT '',
+            name TEXT NOT NULL,
+            value REAL NOT NULL,
+            g2 REAL NOT NULL DEFAULT 0,
+            PRIMARY KEY (user_id, name)
+        ) STRICT, WITHOUT ROWID
+        """,
+    )
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_m001_catalog_and_events,)
+
+
+def _run(db: Database, *statements: str) -> None:
+    # One by one: sqlite3's executescript would commit the transaction that the migration runs in.
+    for statement in statements:
+        db.execute(statement)
