@@ -112,13 +112,14 @@ def end_share(corpus: Corpus, grams: Grams, ends: npt.NDArray[np.bool_]) -> F64:
     return share
 
 
-def branching(corpus: Corpus, grams: Grams, *, left: bool) -> F64:
+def branching(corpus: Corpus, grams: Grams, ends: npt.NDArray[np.bool_], *, left: bool) -> F64:
     """Return the entropy of what stands beside each gram, in nats: (n_grams,) float64.
 
-    A part of a word has few neighbors, a word many (Harris, 1955). Every BREAK counts as a neighbor
-    of its own; the same neighbor in the same title counts once, so that a shop's repeated title
-    parts do not pass for variety.
+    A part of a word has few neighbors, a word many (Harris, 1955). A BREAK, or an atom that `ends`
+    (n_atoms,) marks, counts as another neighbor each time; the same neighbor in the same title
+    counts once, so that a shop's repeated title parts do not pass for variety.
     """
+    is_end = np.append(ends, True)  # BREAK is −1, the last entry
     entropy = np.zeros(len(grams))
     n_titles = int(corpus.title[-1]) + 1
     for length, at in enumerate(grams.at, 1):
@@ -126,7 +127,7 @@ def branching(corpus: Corpus, grams: Grams, *, left: bool) -> F64:
         beside = here - 1 if left else here + length
         # Before the first place stands the last one, which is a BREAK.
         neighbor = corpus.atom[beside].astype(np.int64)
-        alone = neighbor < 0
+        alone = is_end[neighbor]
         neighbor[alone] = corpus.n_atoms + np.arange(int(alone.sum()))
         key = at[here].astype(np.int64) * (corpus.n_atoms + len(corpus.atom)) + neighbor
         keys, which = np.unique(key, return_inverse=True)

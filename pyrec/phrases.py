@@ -147,7 +147,7 @@ def _mine_words(
     last_atom = corpus.atom[grams.place + grams.length - 1]
     good = (grams.df >= min_df) & ~too_short[corpus.atom[grams.place]] & ~weak[last_atom]
     several = _share_as_word(corpus, grams) >= _MIN_WORD_SHARE
-    several &= (cohesion >= _MIN_PMI) & _is_whole(corpus, grams)
+    several &= (cohesion >= _MIN_PMI) & _is_whole(corpus, grams, weak)
     good &= several | (grams.length == 1)
     good &= _inside(grams, good) < _MAX_INSIDE * grams.df
     share = ngrams.end_share(corpus, grams, weak)
@@ -174,10 +174,10 @@ def _mine_runs(sample: list[str], min_df: int, max_length: int) -> list[tuple[fl
     counts = expected_counts(corpus, grams)
     cohesion = gain(grams, counts)
     good = (grams.length > 1) & (counts >= _MIN_WORD_SHARE * grams.df) & (counts >= 2)
-    good &= (cohesion >= _MIN_GAIN) & _is_whole(corpus, grams)
-    share = ngrams.end_share(corpus, grams, np.zeros(len(is_spaceless), bool))
-    chosen = np.flatnonzero(good)
-    return _score(atoms, sample, grams, chosen, counts, cohesion, share)
+    no_ends = np.zeros(corpus.n_atoms, bool)
+    good &= (cohesion >= _MIN_GAIN) & _is_whole(corpus, grams, no_ends)
+    share = ngrams.end_share(corpus, grams, no_ends)
+    return _score(atoms, sample, grams, np.flatnonzero(good), counts, cohesion, share)
 
 
 def _score(
@@ -209,9 +209,9 @@ def _share_as_word(corpus: Corpus, grams: Grams) -> F64:
     return share
 
 
-def _is_whole(corpus: Corpus, grams: Grams) -> npt.NDArray[np.bool_]:
+def _is_whole(corpus: Corpus, grams: Grams, ends: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Tell the grams that have various neighbors on both sides: (n_grams,) bool."""
-    left, right = (ngrams.branching(corpus, grams, left=left) for left in (True, False))
+    left, right = (ngrams.branching(corpus, grams, ends, left=side) for side in (True, False))
     return np.minimum(left, right) >= _MIN_BRANCHING
 
 

@@ -14,6 +14,8 @@ titles = st.lists(
     max_size=6,
 )
 
+NO_ENDS = np.zeros(3, bool)
+
 
 def corpus_of(titles):
     """A corpus of titles, each a list of segments, each a list of atoms."""
@@ -75,15 +77,23 @@ def test_branching_is_the_entropy_of_neighbors_and_breaks_are_all_different():
     corpus = corpus_of([[[0, 1]], [[0, 1]], [[0, 2]], [[0]]])
     grams = ngrams.find_frequent(corpus, 1, 1)
     shares = np.array([2, 1, 1]) / 4
-    right = ngrams.branching(corpus, grams, left=False)
+    right = ngrams.branching(corpus, grams, NO_ENDS, left=False)
     assert right[0] == pytest.approx(-(shares * np.log(shares)).sum())
-    assert ngrams.branching(corpus, grams, left=True)[0] == pytest.approx(np.log(4))
+    assert ngrams.branching(corpus, grams, NO_ENDS, left=True)[0] == pytest.approx(np.log(4))
+
+
+def test_an_atom_that_ends_phrases_is_another_neighbor_each_time():
+    corpus = corpus_of([[[0, 1]], [[0, 1]]])
+    grams = ngrams.find_frequent(corpus, 1, 1)
+    ends = np.array([False, True, False])
+    assert ngrams.branching(corpus, grams, NO_ENDS, left=False)[0] == 0
+    assert ngrams.branching(corpus, grams, ends, left=False)[0] == pytest.approx(np.log(2))
 
 
 def test_a_neighbor_repeated_within_a_title_counts_once():
     corpus = corpus_of([[[0, 1], [0, 1], [0, 1]], [[0, 2]]])
     grams = ngrams.find_frequent(corpus, 1, 1)
-    assert ngrams.branching(corpus, grams, left=False)[0] == pytest.approx(np.log(2))
+    assert ngrams.branching(corpus, grams, NO_ENDS, left=False)[0] == pytest.approx(np.log(2))
 
 
 def test_neighbors_are_counted_right_where_numbers_exceed_32_bits():
@@ -92,7 +102,7 @@ def test_neighbors_are_counted_right_where_numbers_exceed_32_bits():
     atom[0::3] = np.arange(n) % 40_000
     corpus = Corpus(atom, np.repeat(np.arange(n, dtype=np.int32), 3), 40_000)
     grams = ngrams.find_frequent(corpus, 1, 1)
-    left = ngrams.branching(corpus, grams, left=True)
+    left = ngrams.branching(corpus, grams, np.zeros(40_000, bool), left=True)
     expected = Counter(atom[0::3].tolist())
     # 1 follows every atom; it also stands first where the atom itself is 1.
     shares = np.array(list(expected.values())) / n

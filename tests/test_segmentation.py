@@ -1,4 +1,4 @@
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def cuts(run, max_length):
     """All ways to cut a run into pieces, each a list of (begin, length)."""
     for marks in product([False, True], repeat=len(run) - 1):
         borders = [0, *(i + 1 for i, cut in enumerate(marks) if cut), len(run)]
-        pieces = [(a, b - a) for a, b in zip(borders, borders[1:], strict=False)]
+        pieces = [(a, b - a) for a, b in pairwise(borders)]
         if all(length <= max_length for _, length in pieces):
             yield pieces
 
