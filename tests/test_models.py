@@ -27,6 +27,7 @@ DiskUsage = namedtuple("DiskUsage", "total used free")
 
 PULL_AND_DIE = """
 import os, signal, sys
+from pathlib import Path
 from pyrec import manifest, models
 
 specs = manifest.load(Path(sys.argv[1]))
