@@ -62,8 +62,7 @@ def mine(titles: Iterable[str], max_phrases: int = 4000) -> list[str]:
     sample = _sample(titles)
     min_df = min(5, 2 + len(sample) // 1500)
     language = main_script(sample)
-    stop_words = STOP_WORDS["en"] | STOP_WORDS.get(language, frozenset())
-    scored = _mine_words(sample, min_df, stop_words)
+    scored = _mine_words(sample, min_df, language)
     scored += _mine_runs(sample, min_df, MAX_SPELLED_RUN if language in _SPELLED else MAX_RUN)
     best: dict[str, str] = {}
     for _, phrase in sorted(scored, key=lambda pair: (-pair[0], pair[1])):
@@ -122,17 +121,27 @@ class _Atoms:
         return [written[int(gram)].most_common(1)[0][0] for gram in chosen]
 
 
-def _mine_words(
-    sample: list[str], min_df: int, stop_words: frozenset[str]
-) -> list[tuple[float, str]]:
+class _Stems(dict[str, str]):
+    """The terms of each word of the sample, as one string."""
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+
+    def __missing__(self, word: str) -> str:
+        self[word] = key = " ".join(analyze(word, self._language))
+        return key
+
+
+def _mine_words(sample: list[str], min_df: int, language: str) -> list[tuple[float, str]]:
     """Score runs of one to three words; words of one stem are one."""
     atoms = _Atoms()
+    stems = _Stems(language)
     for number, title in enumerate(sample):
         last = 0
         for match in _WORD.finditer(title):
             if title[last : match.start()].strip():
                 atoms.pause(number)
-            atoms.add(number, " ".join(analyze(match[0])), match.start(), match.end())
+            atoms.add(number, stems[match[0]], match.start(), match.end())
             last = match.end()
         atoms.pause(number)
     if not atoms.ids:
@@ -140,6 +149,7 @@ def _mine_words(
     corpus = atoms.corpus()
     grams = ngrams.find_frequent(corpus, MAX_WORDS, min_df)
     keys = list(atoms.ids)
+    stop_words = {stems[w] for code in ("en", language) for w in STOP_WORDS.get(code, ())}
     weak = np.array([_is_number(key) or key in stop_words for key in keys])
     weak |= _units(corpus, np.array([key.replace(" ", "").isdigit() for key in keys]))
     too_short = weak | np.array([len(key) < 2 for key in keys])
@@ -158,16 +168,18 @@ def _mine_runs(sample: list[str], min_df: int, max_length: int) -> list[tuple[fl
     """Score the words of spaceless scripts; a Latin word beside one may be its part (T恤)."""
     atoms = _Atoms()
     for number, title in enumerate(sample):
+        if not _SPACELESS.search(title):
+            continue
         last = 0
         for match in _RUN_ATOM.finditer(title):
-            if match.start() > last or _is_number(match[0]):
+            is_number = _is_number(match[0])
+            if match.start() > last or is_number:
                 atoms.pause(number)
-            if not _is_number(match[0]):
+            if not is_number:
                 atoms.add(number, match[0].casefold(), match.start(), match.end())
             last = match.end()
         atoms.pause(number)
-    is_spaceless = np.array([bool(_SPACELESS.match(key)) for key in atoms.ids], bool)
-    if not is_spaceless.any():
+    if not atoms.ids:
         return []
     corpus = atoms.corpus()
     grams = ngrams.find_frequent(corpus, max_length, min_df)
@@ -252,5 +264,7 @@ def _inside(grams: Grams, good: npt.NDArray[np.bool_]) -> I64:
 
 def _is_number(word: str) -> bool:
     """Tell numbers, measures and codes: at least as many digits as letters."""
+    if word.isalpha():  # nearly all are; counting digits costs ten times more
+        return False
     n_digits = sum(character.isdigit() for character in word)
     return 2 * n_digits >= len(word.replace(" ", ""))
