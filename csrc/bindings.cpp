@@ -11,16 +11,19 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "beam.h"
 #include "dense.h"
+#include "gguf_strings.h"
 #include "mixer.h"
 #include "simd.h"
 #include "sparse.h"
 #include "topk.h"
 #include "trie.h"
+#include "unigram.h"
 #include "view.h"
 
 namespace py = pybind11;
@@ -340,6 +343,37 @@ void register_mixer(py::module_& m) {
         py::arg("chosen"), py::arg("rate"));
 }
 
+void register_unigram(py::module_& m) {
+    using pyrec::Unigram;
+    m.def(
+        "skip_strings",
+        [](const Array<uint8_t>& data, int64_t at, int64_t n) {
+            const auto view = span(data, "data");
+            return without_gil([&] { return pyrec::skip_strings(view, at, n); });
+        },
+        py::arg("data").noconvert(), py::arg("at"), py::arg("n"));
+    py::class_<Unigram>(m, "Unigram")
+        .def(py::init([](const Array<uint8_t>& strings, const Array<float>& scores,
+                         const Array<int32_t>& types, int32_t unknown) {
+                 const auto pieces = span(strings, "strings");
+                 const auto by = span(scores, "scores");
+                 const auto kinds = span(types, "types");
+                 return without_gil(
+                     [&] { return std::make_unique<Unigram>(pieces, by, kinds, unknown); });
+             }),
+             py::arg("strings").noconvert(), py::arg("scores").noconvert(),
+             py::arg("types").noconvert(), py::arg("unknown"))
+        .def(
+            "encode",
+            [](const Unigram& self, const py::bytes& text, int64_t max_tokens) {
+                const std::string_view view(text);
+                return hand_over(without_gil([&] { return self.encode(view, max_tokens); }));
+            },
+            py::arg("text"), py::arg("max_tokens"))
+        .def_property_readonly("n_tokens", &Unigram::n_tokens)
+        .def_property_readonly("nbytes", &Unigram::nbytes);
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
@@ -351,4 +385,5 @@ PYBIND11_MODULE(_core, m) {
     register_trie(m);
     register_beam(m);
     register_mixer(m);
+    register_unigram(m);
 }

@@ -35,10 +35,15 @@ inline void check_query(Span<float> query, int64_t dim, const char* matrix) {
     }
 }
 
-PYREC_INLINE inline int32_t inner(const int8_t* a, const int8_t* b, int64_t dim) {
+// The query is widened so that the loop becomes one multiply-and-add-pairs instruction. Integer
+// sums may be reordered without a pragma, and with one GCC 12 misses that instruction (three times
+// slower).
+PYREC_INLINE inline int32_t inner(const int8_t* a, const int16_t* b, int64_t dim) {
     int32_t sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < dim; ++j) sum += int32_t(a[j]) * int32_t(b[j]);
+    for (int64_t j = 0; j < dim; ++j) {
+        const int16_t wide = a[j];
+        sum += int32_t(wide) * int32_t(b[j]);
+    }
     return sum;
 }
 
@@ -66,9 +71,9 @@ inline std::vector<float> inner_int8(Rows<int8_t> matrix, Span<float> scales, Sp
     for (float q : query) most = std::fmax(most, std::fabs(q));
     if (most == 0.0f) return scores;
 
-    std::vector<int8_t> quantized(query.size);
+    std::vector<int16_t> quantized(query.size);  // in -127 .. 127
     for (int64_t j = 0; j < query.size; ++j) {
-        quantized[j] = static_cast<int8_t>(std::lround(query[j] / most * 127.0f));
+        quantized[j] = static_cast<int16_t>(std::lround(query[j] / most * 127.0f));
     }
     const float query_scale = most / 127.0f;
     simd::run([&]() PYREC_INLINE {

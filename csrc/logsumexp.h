@@ -38,11 +38,18 @@ PYREC_INLINE inline float exp_nonpositive(float x) {
     return result;
 }
 
+// Keeps several maxima side by side, because compilers do not split up a single one for SIMD: which
+// zero or NaN would win depends on the order. NaN never wins here.
 PYREC_INLINE inline float largest(const float* x, int64_t n) {
-    float most = -std::numeric_limits<float>::infinity();
-#pragma omp simd reduction(max : most)
-    for (int64_t i = 0; i < n; ++i) most = x[i] > most ? x[i] : most;
-    return most;
+    constexpr int64_t n_lanes = 32;
+    float most[n_lanes];
+    for (float& lane : most) lane = -std::numeric_limits<float>::infinity();
+    int64_t i = 0;
+    for (; i + n_lanes <= n; i += n_lanes) {
+        for (int64_t l = 0; l < n_lanes; ++l) most[l] = x[i + l] > most[l] ? x[i + l] : most[l];
+    }
+    for (; i < n; ++i) most[0] = x[i] > most[0] ? x[i] : most[0];
+    return *std::max_element(most, most + n_lanes);
 }
 
 PYREC_INLINE inline double sum_exp(const float* x, int64_t n, float largest) {

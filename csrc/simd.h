@@ -2,9 +2,8 @@
 // and for AVX2 with FMA, and `simd::run` takes the one that this processor can execute. Elsewhere
 // (ARM has NEON in its baseline) the plain one is the fast one.
 //
-// Loops are ordinary C++ with `#pragma omp simd`, which allows the compiler to sum in another
-// order. Intrinsics were left out: the compiler's code was as fast, and this text reads on any
-// machine.
+// Loops are ordinary C++; `#pragma omp simd` on a float sum allows the compiler to add in another
+// order. Intrinsics were tried for int8 products: 1.4 times faster, and one more text to maintain.
 #pragma once
 
 #include <string>

@@ -1,8 +1,9 @@
 """What the C++ core holds; the headers in `csrc/` say how it works.
 
-Arrays must be C-contiguous and of the exact dtype, or the call is a `TypeError`; a wrong shape, or a
-value that makes no sense, is a `ValueError`; an index out of range is an `IndexError`. Every `mask`
-holds one byte an entry, 0 = left out, and None lets all in. Every function releases the GIL.
+Arrays must be C-contiguous and of the exact dtype, or the call is a `TypeError`; a wrong shape, or
+a value that makes no sense, is a `ValueError`; an index out of range is an `IndexError`. Every
+`mask` holds one byte an entry, 0 = left out, and None lets all in. The GIL is free while a kernel
+runs. Shapes stand in parentheses.
 """
 
 from typing import TypeAlias
@@ -67,12 +68,13 @@ class InvertedIndex:
         """Count the items that hold each term."""
 
 def inner_int8(matrix: I8, scales: F32, query: F32, mask: U8 | None = None) -> F32:
-    """Score `scale · row` against the query by inner product, (n); masked rows get 0.
+    """Score the vectors `scale · row` against a query by inner product, (n).
 
     Args:
         matrix: (n, dim).
         scales: (n) what one unit of each row is worth.
         query: (dim), quantized to int8 inside.
+        mask: (n) rows left out get 0.
     """
 
 def inner_f32(matrix: F32, query: F32, mask: U8 | None = None) -> F32:
@@ -81,9 +83,9 @@ def inner_f32(matrix: F32, query: F32, mask: U8 | None = None) -> F32:
 class Trie:
     """A frozen trie of token sequences in breadth-first arrays; node 0 is the root.
 
-    The children of a node stand side by side, sorted by token. Arrays are read-only views, one entry
-    a node; `prior` and `bonus` are set by assigning a whole array. Setting either while another
-    thread runs `beam_step` on the same trie is not allowed.
+    The children of a node stand side by side, sorted by token. Arrays are read-only views, one
+    entry a node; `prior` and `bonus` are set by assigning a whole array, and not while another
+    thread runs `beam_step` on the same trie.
     """
 
     def __init__(self, ptr: I64, tokens: I32) -> None:
@@ -115,7 +117,7 @@ class Trie:
 
     @property
     def prior(self) -> F32:
-        """Mean log-probability of the node's token after its parent, without a question; 0 at first."""
+        """Mean neutral log-probability of the token after its parent; 0 at first."""
 
     @prior.setter
     def prior(self, values: F32) -> None: ...
@@ -141,43 +143,45 @@ def beam_step(
     theta: float,
     width: int,
 ) -> tuple[I32, I32, F32, F32, F32]:
-    """Score all children of all live nodes and return the best, whether or not an answer ends there.
+    """Score every child of every live node and return the best, as (m) arrays, best first.
 
-    score = theta · (logprob - alpha · prior) + bonus, where logprob and prior are sums from the root.
+    score = theta · (logprob - alpha · prior) + bonus, where logprob and prior are sums from the
+    root. A child is returned whether or not an answer ends there, and whether or not it has
+    children. Ties go to the lower row, then to the lower node.
 
     Args:
+        trie: the answers that can be generated.
         logits: (n_live, n_vocab) what the model says after each live node.
         nodes: (n_live).
         logprobs: (n_live) sum of log-probabilities so far.
         priors: (n_live) sum of `trie.prior` so far.
+        alpha: how much of the prior is taken off.
+        theta: the weight of the model beside the bonus.
         width: at most so many are returned.
 
     Returns:
-        (parent_row, node, logprob, prior, score), each (m), best first, ties to the lower row and
-        then to the lower node.
+        (parent_row, node, logprob, prior, score); parent_row is a row of `logits`.
     """
 
 def token_logprobs(logits: F32, tokens: I32) -> F32:
     """Return log softmax(logits[i])[tokens[i]] for each row of (n, n_vocab)."""
 
 def features(values: F32, groups: I64) -> F32:
-    """Turn signals into features: (n, s) → (n, 3·s), signal j in the columns 3j to 3j + 2.
+    """Turn the values of s signals (n, s) into features (n, 3·s), signal j in columns 3j to 3j + 2.
 
-    With m the largest value of the signal in the pool, both clipped at 0: v / m,
-    log(v / m + .01) - log(.01), and 1 where v is NaN (then the others are 0).
-
-    Args:
-        groups: (g + 1) offsets; pool i is the rows `groups[i]:groups[i + 1]`.
+    With m the largest value of a signal in its pool, both clipped at 0: v / m,
+    log(v / m + .01) - log(.01), and 1 where v is NaN (unknown: the other two are 0).
+    `groups` (g + 1) holds offsets: pool i is the rows `groups[i]:groups[i + 1]`.
     """
 
 def log_softmax(x: F32, theta: F32, groups: I64) -> F32:
     """Return log P of each row within its pool, (n)."""
 
 def loss_grad(x: F32, theta: F64, target: F32, groups: I64, n_threads: int) -> tuple[float, F64]:
-    """Return the mean cross-entropy over pools and its gradient (f); the same for any n_threads.
+    """Return the mean cross-entropy over pools and its gradient (f).
 
-    Args:
-        target: (n) 0 or more, summing to 1 over a pool; a pool whose sum is 0 is skipped.
+    `target` (n) is 0 or more and sums to 1 over a pool; a pool whose sum is 0 is skipped. The
+    result is the same to the bit for any `n_threads`.
     """
 
 def fit(
@@ -199,8 +203,34 @@ def fit(
     """
 
 def step(x: F32, theta: F64, g2: F64, chosen: int, rate: float) -> None:
-    """Learn from one event, in place: row `chosen` of the pool x was right; one AdaGrad step.
+    """Learn in place from one event, by one AdaGrad step: row `chosen` of the pool x was right.
 
-    Args:
-        g2: (f) sums of squared gradients so far, zeros at first.
+    `g2` (f) sums the squared gradients so far, zeros at first.
     """
+
+def skip_strings(data: U8, at: int, n: int) -> int:
+    """Return where n strings of a GGUF array end that begin at byte `at` of data.
+
+    Raises:
+        IndexError: they run past the end of the data.
+    """
+
+class Unigram:
+    """The pieces of a unigram tokenizer, which never change; tokens equal llama.cpp's."""
+
+    def __init__(self, strings: U8, scores: F32, types: I32, unknown: int) -> None:
+        """Take the pieces over from a GGUF.
+
+        Args:
+            strings: (n_bytes) an array of n strings as it lies in the file.
+            scores: (n) log-probabilities.
+            types: (n) of GGUF; only tokens of type 1 (normal) and 5 (unused) are found in a text.
+            unknown: the token for characters that no piece covers.
+        """
+
+    @property
+    def n_tokens(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def encode(self, text: bytes, max_tokens: int) -> I32:
+        """Return the likeliest tokens of UTF-8 text, at most so many from its start, (m)."""
