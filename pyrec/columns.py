@@ -25,6 +25,12 @@ from pyrec.types import Filter
 
 _FIELDS = ("price", "popularity")
 _LISTED = 30  # column names in a message
+# What `filters.as_number` reads as one, in SQL: digits with a point at most, no leading zero.
+_IS_NUMBER = (
+    "type IN ('real', 'integer') OR (ltrim(value, '-') GLOB '[0-9]*' "
+    "AND ltrim(value, '-') NOT GLOB '*[^0-9.]*' AND value NOT GLOB '*.*.*' "
+    "AND ltrim(value, '-') NOT GLOB '0[0-9]*')"
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class ColumnSummary:
 
     Attributes:
         name: as filters write it.
-        kind: `number` where all values are numbers, else `text`.
+        kind: `number` where all values are numbers or written as such, else `text`.
         n_items: how many items have it.
         n_values: how many different values there are; a list counts as one.
     """
@@ -156,7 +162,7 @@ def _summaries(db: Database) -> list[ColumnSummary]:
         if counts[0]:
             summaries.append(ColumnSummary(name, "number", *counts))
     rows = db.execute(
-        "SELECT key, min(type IN ('real', 'integer')), count(*), count(DISTINCT value) "
+        f"SELECT key, min({_IS_NUMBER}), count(*), count(DISTINCT value) "
         "FROM items, json_each(attributes) GROUP BY key ORDER BY key"
     )
     for name, all_numbers, n_items, n_values in rows.fetchall():

@@ -91,6 +91,7 @@ def _staging(store: Store) -> Iterator[Database]:
     finally:
         db.execute("DETACH staging")
         db.execute(f"PRAGMA main.cache_size = {cache}")
+        db.execute("PRAGMA shrink_memory")  # else the large cache stays with the connection
 
 
 def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -577,6 +577,24 @@ def test_columns_are_described(toy_catalog: Catalog) -> None:
     assert "size" in {column.name for column in toy_catalog.columns()}
 
 
+def test_a_column_of_numbers_written_as_text_is_described_as_numbers(catalog: Catalog) -> None:
+    catalog.add(
+        [
+            Item("a", "a", attributes={"year": "2008.0", "code": "007", "low": "-4", "v": "1.2.3"}),
+            Item("b", "b", attributes={"year": 1999.0, "code": "8", "low": "0.5", "mixed": "5"}),
+            Item("c", "c", attributes={"mixed": "5 kg"}),
+        ]
+    )
+    kinds = {column.name: column.kind for column in catalog.columns()}
+    assert kinds == {
+        "year": "number",
+        "low": "number",
+        "code": "text",
+        "v": "text",
+        "mixed": "text",
+    }
+
+
 def test_numbers_of_a_column_stand_at_their_rows(toy_catalog: Catalog) -> None:
     toy_catalog.remove(["s2"])
     popularity = toy_catalog.numbers("popularity")

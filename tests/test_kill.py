@@ -14,7 +14,7 @@ from pyrec.catalog import Catalog
 from pyrec.store import Store
 
 N_KILLS = 100
-LONGEST_S = 0.2
+LONGEST_S = 0.15
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
@@ -62,6 +62,6 @@ def test_nothing_acknowledged_is_lost_and_nothing_half_imported_when_killed(
     with Store.open(path) as store:
         kept = dict(store.db.execute("SELECT event_id, item_id FROM events").fetchall())
     assert acknowledged.items() <= kept.items()
-    # The kills hit something: both were at work in many rounds.
-    assert n_imports > N_KILLS / 4
-    assert len(acknowledged) > N_KILLS
+    # The kills hit something: both were at work.
+    assert n_imports >= N_KILLS / 2
+    assert len(acknowledged) > N_KILLS / 2
