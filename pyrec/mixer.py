@@ -96,6 +96,8 @@ def fit(
         groups: (n_questions + 1,) int64, where each question's pool begins.
         prior: theta to start from and to stay near.
         l2: weight of half the squared distance from the prior, beside the mean loss.
+        max_steps: where to stop though the loss still falls.
+        n_threads: how many cores to use.
 
     Returns:
         The fitted mixer, and the loss after each step.

@@ -37,7 +37,7 @@ class Phrasebook:
         self._store = store
         self._catalog = catalog
         self._phrases: tuple[str, ...] = ()
-        self._folded: dict[str, str] = {}
+        self._values: dict[str, str] = {}
         self._version = -1
         self._tries: dict[str, tuple[int, AnswerTrie]] = {}
 
@@ -47,10 +47,10 @@ class Phrasebook:
         self._load()
         return self._phrases
 
-    def find(self, text: str) -> str | None:
-        """Return the phrase that a text is, case and accents aside; None if it is none."""
+    def value(self, text: str) -> str | None:
+        """Return the attribute value that a text is, case and accents aside; None if it is none."""
         self._load()
-        return self._folded.get(fold(text).strip())
+        return self._values.get(fold(text).strip())
 
     def refresh(self, *, force: bool = False) -> bool:
         """Mine the phrases again where the catalog changed enough; tell whether it was done."""
@@ -60,11 +60,12 @@ class Phrasebook:
             then = json.loads(kept[1])["n_items"]
             if kept[0] == version or abs(n_items - then) < GROWTH * max(n_items, 1):
                 return False
-        values = self._values()
+        values = self._frequent_values()
         known = {fold(v) for v in values}
         titles = (title for _, title in self._catalog.titles())
         mined = [p for p in mine(titles, max_phrases=MAX_MINED) if fold(p) not in known]
-        data = json.dumps({"n_items": n_items, "phrases": values + mined}, ensure_ascii=False)
+        book = {"n_items": n_items, "values": values, "mined": mined}
+        data = json.dumps(book, ensure_ascii=False)
         self._store.keep_derived("phrases", version, data.encode("utf-8"))
         return True
 
@@ -104,7 +105,7 @@ class Phrasebook:
         self._store.keep_derived(f"prior:{name}", self._stamp(prompt), prior.tobytes())
         trie.set_prior(prior)
 
-    def _values(self) -> list[str]:
+    def _frequent_values(self) -> list[str]:
         counts: dict[str, int] = {}
         for column in self._catalog.columns():
             if column.kind != "text":
@@ -121,6 +122,7 @@ class Phrasebook:
     def _load(self) -> None:
         kept = self._store.derived("phrases")
         if kept is not None and kept[0] != self._version:
-            self._phrases = tuple(json.loads(kept[1])["phrases"])
-            self._folded = {fold(p).strip(): p for p in reversed(self._phrases)}
+            book = json.loads(kept[1])
+            self._phrases = (*book["values"], *book["mined"])
+            self._values = {fold(v).strip(): v for v in reversed(book["values"])}
             self._version = kept[0]

@@ -10,13 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from pyrec import _core, prompts
+from pyrec import _core, prompts, signals
 from pyrec.catalog import Catalog
 from pyrec.errors import UnknownItemError
 from pyrec.events import EventLog
@@ -28,11 +27,7 @@ from pyrec.mixer import Mixer, shipped_theta
 from pyrec.past import N_EVENTS, weigh
 from pyrec.phrasebook import Phrasebook
 from pyrec.signals.base import F32, I32, U8, Past, Question, Signal
-from pyrec.signals.content import Content
-from pyrec.signals.dense import Dense, DenseHistory
-from pyrec.signals.lexical import K1, B, Coverage, Lexical
-from pyrec.signals.phrases import Phrases
-from pyrec.signals.popular import Popular
+from pyrec.signals.lexical import K1, B
 from pyrec.signals.titles import Titles
 from pyrec.store import Store
 from pyrec.tasks.need import NeedTask
@@ -44,16 +39,6 @@ from pyrec.vectors import Vectors
 MAX_K = 1000
 FORCED_THETA = 0.1
 """The text model's weight in a beam that was asked for where its own weight is zero."""
-
-_BUILT_IN: tuple[Callable[[], Signal], ...] = (
-    Lexical,
-    Coverage,
-    Phrases,
-    Dense,
-    Content,
-    DenseHistory,
-    Popular,
-)
 
 
 def open(
@@ -105,9 +90,8 @@ class Recommender:
         self._index: Index | None = None
         self._lock = threading.Lock()
         self._theta = shipped_theta()
-        signals = [make() for make in _BUILT_IN] + _plugged_in()
         # A signal without weight is neither asked for candidates nor for scores.
-        weighed = [s for s in signals if any(self._theta.get(s.name, ()))]
+        weighed = [s for s in signals.every() if any(self._theta.get(s.name, ()))]
         self._task = _task(weighed, self._theta)
         self._generating = _task([*weighed, Titles()], self._theta)
 
@@ -316,7 +300,7 @@ class Recommender:
         return any(fold(title).strip() == wanted for title in self._titles(rows))
 
     def _mask(self, index: Index, filters: Sequence[Filter]) -> U8:
-        mask = index.live.copy()
+        mask: U8 = index.live.copy()
         if filters:
             # Rows added by another process since `follow` are not in this state yet.
             mask[self.catalog.mask(filters)[: len(mask)] == 0] = 0
@@ -405,8 +389,3 @@ def _check_k(k: int) -> None:
 
 def _task(signals: Sequence[Signal], theta: Mapping[str, Sequence[float]]) -> RecommendTask:
     return RecommendTask(signals, Mixer([s.name for s in signals], theta))
-
-
-def _plugged_in() -> list[Signal]:
-    """Load the signals that installed packages offer."""
-    return [entry.load()() for entry in entry_points(group="pyrec.signals")]

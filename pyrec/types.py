@@ -207,6 +207,6 @@ class Slate(Sequence[Suggestion]):
     def _owner(self) -> tuple[SlateActions, str]:
         if self.actions is None or self.user is None:
             raise ValueError(
-                "this slate was made for no user; ask with recommend(..., user=...) to give feedback"
+                "this slate was made for no user; give feedback on recommend(..., user=...)"
             )
         return self.actions, self.user

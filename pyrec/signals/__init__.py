@@ -1,1 +1,24 @@
 """Signals: each says how well an item fits a question; the mixer weighs them."""
+
+from importlib.metadata import entry_points
+
+from pyrec.signals.base import Signal
+from pyrec.signals.content import Content
+from pyrec.signals.dense import Dense, DenseHistory
+from pyrec.signals.lexical import Coverage, Lexical
+from pyrec.signals.phrases import Phrases
+from pyrec.signals.popular import Popular
+
+
+def every() -> list[Signal]:
+    """Return all signals that rank by default: ours, then those that installed packages offer."""
+    ours: list[Signal] = [
+        Lexical(),
+        Coverage(),
+        Phrases(),
+        Dense(),
+        Content(),
+        DenseHistory(),
+        Popular(),
+    ]
+    return ours + [entry.load()() for entry in entry_points(group="pyrec.signals")]

@@ -32,7 +32,8 @@ class Phrases(CatalogSignal):
         for phrase in question.need.phrases:
             scores[_holders(question, phrase.text)] += phrase.probability
         scores[question.mask == 0] = 0.0
-        return np.minimum(scores, np.float32(1.0))
+        np.minimum(scores, np.float32(1.0), out=scores)
+        return scores
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Quote the phrases that the item has."""

@@ -89,9 +89,9 @@ class NeedTask:
     ) -> tuple[tuple[Phrase, ...], str]:
         if not text:
             return (), ""
-        exact = self._book.find(text)
+        exact = self._book.value(text)
         if exact is not None:
-            return (Phrase(exact, 1.0),), "exact phrase of the catalog"
+            return (Phrase(exact, 1.0),), "exact value of the catalog"
         if is_title:
             return (), "exact title"
         if not self._book.phrases:
@@ -103,12 +103,20 @@ class NeedTask:
         trie, has_prior = self._book.trie(model, model_name, prompt)
         config = BeamConfig(self._config.num_beams, self._config.alpha if has_prior else 0.0)
         start = model.tokenize(prompt.ask(text[:MAX_CHARACTERS]), start=True)
-        answers = beam_search(model, trie, start, self._config.n_phrases, config)
+        # Some to spare, for those that only repeat the question.
+        answers = beam_search(model, trie, start, 2 * self._config.n_phrases, config)
         how = "" if has_prior else " without priors (run `pyrec index`)"
-        return self._parse(answers), f"phrases by {model_name}{how}"
+        return self._parse(text, answers), f"phrases by {model_name}{how}"
 
-    def _parse(self, answers: Sequence[Answer]) -> tuple[Phrase, ...]:
-        """Turn scores into probabilities over the phrases found."""
+    def _parse(self, text: str, answers: Sequence[Answer]) -> tuple[Phrase, ...]:
+        """Turn scores into probabilities over the phrases found.
+
+        A phrase of some of the question's own words ("air" for "air conditioner") is left out:
+        they are searched for anyway, and a model that repeats a part has understood nothing.
+        """
+        own = set(analyze(text, self._language))
+        told = [a for a in answers if not self._terms(a) < own]
+        answers = told[: self._config.n_phrases]
         if not answers:
             return ()
         best = answers[0].score
@@ -117,3 +125,6 @@ class NeedTask:
             Phrase(self._book.phrases[a.index], w / sum(weights))
             for a, w in zip(answers, weights, strict=True)
         )
+
+    def _terms(self, answer: Answer) -> set[str]:
+        return set(analyze(self._book.phrases[answer.index], self._language))

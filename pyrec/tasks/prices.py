@@ -14,7 +14,10 @@ _DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"〇
 _UNITS = {"十": 10, "百": 100, "千": 1000}
 _HAN = "零〇一二三四五六七八九两兩十百千万萬"
 
-_CURRENCY = r"(?:元钱?|块钱?|塊|圆|人民币|美元|欧元|rmb|cny|usd|eur|gbp|dollars?|bucks|yuan|euros?|pounds?|[¥￥$€£])"
+_CURRENCY = (
+    r"(?:元钱?|块钱?|塊|圆|人民币|美元|欧元|"
+    r"rmb|cny|usd|eur|gbp|dollars?|bucks|yuan|euros?|pounds?|[¥￥$€£])"
+)
 _NUMBER = rf"{_CURRENCY}?\s*(?:\d[\d,]*(?:\.\d+)?k?|[{_HAN}]+)"
 # What may follow a price: its currency, and then no letter or unit of something else.
 _END = (
@@ -60,7 +63,10 @@ _BETWEEN = [
     rf"({_NUMBER})\s*{_CURRENCY}?{_TO}({_NUMBER}){_END}\s*之间",
 ]
 # The words around a bound that go with it: "priced under 300", "价格在三百以内的".
-_LEAD = r"(?:(?:价格|价钱|价位|售价|预算)(?:是|在|为)?|\b(?:price[ds]?|costs?|costing|budget|for)\s+(?:is\s+|of\s+|at\s+)?)?\s*"
+_LEAD = (
+    r"(?:(?:价格|价钱|价位|售价|预算)(?:是|在|为)?|"
+    r"\b(?:price[ds]?|costs?|costing|budget|for)\s+(?:is\s+|of\s+|at\s+)?)?\s*"
+)
 _TAIL = r"(?:\s*的)?"
 
 

@@ -1,0 +1,101 @@
+"""Evidence for fitting: what every signal says of every candidate of every question of a set.
+
+Collected once a set through the recommender's own question and pool, so that what is fitted is
+what runs. `fit_prior.py` and `search_quality.py` use it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from query_sets import QuerySet
+
+import pyrec
+from pyrec import mixer
+from pyrec.signals.base import Signal
+from pyrec.tasks.recommend import RecommendTask
+
+
+@dataclass
+class Evidence:
+    """One question: the pool's item ids, values (n, n_signals), gains (n,), and all gains."""
+
+    text: str
+    ids: list[str]
+    values: np.ndarray
+    target: np.ndarray
+    gains: dict[str, float]
+
+
+def collect(
+    rec: pyrec.Recommender, queries: QuerySet, signals: Sequence[Signal], *, with_model: bool
+) -> list[Evidence]:
+    """Ask every question of a set and keep what the signals say of the pool."""
+    names = [s.name for s in signals]
+    task = RecommendTask(signals, mixer.Mixer(names, {}))
+    found = []
+    began = time.perf_counter()
+    for n, (text, gains) in enumerate(queries.queries.items(), 1):
+        question = rec.question(text)
+        question.model = rec.models.text() if with_model else None
+        pool = task.answers(question)
+        ids = [item.item_id for item in rec.catalog.items(pool)]
+        target = np.array([gains.get(i, 0.0) for i in ids], np.float32)
+        found.append(Evidence(text, ids, task.values(question, pool), target, dict(gains)))
+        seconds = time.perf_counter() - began
+        done = f"{n}/{len(queries.queries)} {seconds:.0f} s "
+        print(f"\r{queries.name}: {done}", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    return found
+
+
+def fit(
+    train: Sequence[Evidence], names: Sequence[str], keep: Sequence[bool], l2: float
+) -> mixer.Mixer:
+    """Fit theta on some questions, with only some of the signals."""
+    prior = mixer.Mixer(names, {})
+    useful = [e for e in train if e.target.sum() > 0]
+    groups = np.concatenate([[0], np.cumsum([len(e.ids) for e in useful])]).astype(np.int64)
+    values = np.concatenate([e.values for e in useful])
+    values[:, ~np.array(keep)] = 0.0
+    target = np.concatenate([e.target / e.target.sum() for e in useful]).astype(np.float32)
+    fitted, _ = mixer.fit(values, target, groups, prior, l2=l2)
+    return fitted
+
+
+def rank(evidence: Evidence, fitted: mixer.Mixer, keep: Sequence[bool]) -> list[str]:
+    """Return item ids, best first."""
+    values = evidence.values.copy()
+    values[:, ~np.array(keep)] = 0.0
+    logprob = fitted.mix(values).logprob
+    return [evidence.ids[n] for n in np.argsort(-logprob, kind="stable")]
+
+
+def cross_validate(
+    sets: Sequence[tuple[QuerySet, list[Evidence]]],
+    names: Sequence[str],
+    keep: Sequence[bool],
+    *,
+    l2: float,
+    folds: int = 5,
+) -> list[np.ndarray]:
+    """Measure each question with a theta that was fitted without its fold: one array a set."""
+    rng = np.random.default_rng(0)
+    fold_of = [rng.integers(0, folds, len(evidence)) for _, evidence in sets]
+    results = [np.zeros(len(evidence)) for _, evidence in sets]
+    for fold in range(folds):
+        train = [
+            e
+            for (_, evidence), of in zip(sets, fold_of, strict=True)
+            for e, f in zip(evidence, of, strict=True)
+            if f != fold
+        ]
+        fitted = fit(train, names, keep, l2)
+        for (queries, evidence), of, result in zip(sets, fold_of, results, strict=True):
+            for n in np.flatnonzero(of == fold):
+                result[n] = queries.measure(rank(evidence[n], fitted, keep), evidence[n].gains)
+    return results

@@ -1,0 +1,129 @@
+"""The query sets of the benchmarks: catalogs with questions and the items that answer them.
+
+`tags`: words that viewers gave to movies (GroupLens). `products`: judged product queries (querqy/
+chorus). `zh`: Chinese product titles, asked by their category words; `zh-en`: the same asked in
+English, by the words of the data's `english_queries.tsv`; `zh-dev`: by 45 other categories that we
+translated, for choosing prompts and weights. Origins and licenses stand in the data's README.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from common import DATA, need_data
+
+from pyrec import Item, metrics
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class QuerySet:
+    """Questions over one catalog; gains map item ids to what finding them is worth."""
+
+    name: str
+    store: str
+    items: Callable[[], list[Item]]
+    queries: Mapping[str, Mapping[str, float]]
+    metric: str
+
+    def measure(self, ranked: list[str], gains: Mapping[str, float]) -> float:
+        """Score one ranked list of item ids."""
+        if self.metric == "P@5":
+            return metrics.precision(ranked, {i for i, g in gains.items() if g > 0}, 5)
+        return metrics.ndcg(ranked, gains, 10)
+
+
+def movies() -> list[Item]:
+    """MovieLens movies: title, year, genres, number of ratings as popularity; no tags."""
+    folder = DATA / "ml-latest-small"
+    with (folder / "ratings.csv").open() as file:
+        counts = Counter(row["movieId"] for row in csv.DictReader(file))
+    with (folder / "movies.csv").open() as file:
+        return [
+            Item(
+                row["movieId"],
+                row["title"],
+                popularity=float(counts[row["movieId"]]),
+                attributes={"genres": tuple(row["genres"].split("|"))},
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def tags() -> QuerySet:
+    """Tags given to 5 to 60 movies."""
+    need_data("ml-latest-small/tags.csv")
+    tagged: dict[str, dict[str, float]] = defaultdict(dict)
+    with (DATA / "ml-latest-small" / "tags.csv").open() as file:
+        for row in csv.DictReader(file):
+            tagged[row["tag"].lower()][row["movieId"]] = 1.0
+    queries = {tag: found for tag, found in tagged.items() if 5 <= len(found) <= 60}
+    return QuerySet("tags", "movies", movies, queries, "nDCG@10")
+
+
+def products() -> QuerySet:
+    """Judged product queries with at least one relevant product."""
+    need_data("products/items.jsonl")
+
+    def items() -> list[Item]:
+        found = []
+        for row in _rows(DATA / "products" / "items.jsonl"):
+            attributes = {"supplier": row["supplier"], "name": row["name"]}
+            text = row.get("short_description", "")
+            price = row.get("price")
+            found.append(
+                Item(row["id"], row["title"], text, price and price / 100, attributes=attributes)
+            )
+        return found
+
+    judged: dict[str, dict[str, float]] = defaultdict(dict)
+    with (DATA / "products" / "judgments.csv").open() as file:
+        for row in csv.DictReader(file):
+            judged[row["query"]][row["id"]] = float(row["rating"])
+    queries = {q: gains for q, gains in judged.items() if any(gains.values())}
+    return QuerySet("products", "products", items, queries, "nDCG@10")
+
+
+def zh(*, with_attributes: bool = True) -> QuerySet:
+    """Chinese category words that occur at least 5 times; relevant is what has the category."""
+    need_data("zh-shop/items.jsonl")
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for row in _rows(DATA / "zh-shop" / "items.jsonl"):
+        if row["category"]:
+            found[row["category"]][row["id"]] = 1.0
+    queries = {category: ids for category, ids in found.items() if len(ids) >= 5}
+    store = "zh-shop" if with_attributes else "zh-titles"
+    return QuerySet("zh", store, lambda: _zh_items(with_attributes), queries, "P@5")
+
+
+def zh_en(*, dev: bool = False, with_attributes: bool = True) -> QuerySet:
+    """English words for Chinese categories; relevant is each title that contains the category."""
+    need_data("zh-shop/items.jsonl")
+    path = HERE / "zh_dev.tsv" if dev else DATA / "zh-shop" / "english_queries.tsv"
+    titles = {row["id"]: row["title"] for row in _rows(DATA / "zh-shop" / "items.jsonl")}
+    queries = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        category, english = line.split("\t")
+        queries[english] = {i: 1.0 for i, title in titles.items() if category in title}
+    name = "zh-dev" if dev else "zh-en"
+    store = "zh-shop" if with_attributes else "zh-titles"
+    return QuerySet(name, store, lambda: _zh_items(with_attributes), queries, "P@5")
+
+
+def _zh_items(with_attributes: bool) -> list[Item]:
+    found = []
+    for row in _rows(DATA / "zh-shop" / "items.jsonl"):
+        columns = {c: row[c] for c in ("category", "brand") if row[c] and with_attributes}
+        found.append(Item(row["id"], row["title"], attributes=columns))
+    return found
+
+
+def _rows(path: Path) -> list[dict]:
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]

@@ -1,0 +1,86 @@
+"""How good questions are answered: per query set, each signal and each text model with intervals.
+
+    python bench/search_quality.py            the table, and which signals earn a weight
+    python bench/search_quality.py --write    also fit the shipped theta on all sets
+
+Every figure is cross-validated by question (5 folds): theta is fitted on the other questions of all
+sets together. An ablation fits again without the signal; its worth is the paired difference with a
+95% bootstrap interval. A signal whose interval lies above zero in no set gets weight zero.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+
+import numpy as np
+import query_sets as sets_of
+from common import ROOT, machine, open_store, table
+from evidence import collect, cross_validate, fit
+
+from pyrec import signals
+from pyrec.metrics import paired_bootstrap
+from pyrec.signals.titles import Titles
+
+L2 = 1e-3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="fit and write pyrec/prior.json")
+    parser.add_argument("--text-model", default="gemma3-270m")
+    arguments = parser.parse_args()
+    print(machine())
+    every = [*signals.every(), Titles()]
+    names = [s.name for s in every]
+    collected = []
+    for queries in (
+        sets_of.zh_en(),
+        sets_of.zh_en(dev=True),
+        sets_of.zh(),
+        sets_of.tags(),
+        sets_of.products(),
+    ):
+        rec = open_store(
+            queries.store,
+            queries.items(),
+            text_model=arguments.text_model,
+            embedding_model="multilingual-e5-small",
+        )
+        collected.append((queries, collect(rec, queries, every, with_model=True)))
+        rec.close()
+    np.random.default_rng(0)
+    everything = [True] * len(names)
+    full = cross_validate(collected, names, everything, l2=L2)
+    head = ["", *(f"{q.name} {q.metric}" for q, _ in collected)]
+    rows: list[list[object]] = [["all signals", *(float(r.mean()) for r in full)]]
+    for n, name in enumerate(names):
+        only = [m == n for m in range(len(names))]
+        alone = cross_validate(collected, names, only, l2=L2)
+        rows.append([f"{name} alone", *(float(r.mean()) for r in alone)])
+    table("Quality, cross-validated", head, rows)
+    rows = []
+    for n, name in enumerate(names):
+        without = [m != n for m in range(len(names))]
+        less = cross_validate(collected, names, without, l2=L2)
+        rng = np.random.default_rng(0)
+        cells = [paired_bootstrap(a, b, rng) for a, b in zip(full, less, strict=True)]
+        rows.append([name, *(f"{c.mean:+.3f} [{c.low:+.3f} {c.high:+.3f}]" for c in cells)])
+    table("What each signal adds to the others (all minus without it)", head, rows)
+    if arguments.write:
+        write([e for _, evidence in collected for e in evidence], names)
+
+
+def write(train: list, names: list[str]) -> None:
+    fitted = fit(train, names, [True] * len(names), L2)
+    path = ROOT / "pyrec" / "prior.json"
+    rounded = {name: [round(w, 4) for w in row] for name, row in fitted.as_dict().items()}
+    about = "theta by signal: linear, log, missing; written by bench/search_quality.py --write"
+    path.write_text(json.dumps({"about": about, "theta": rounded}, indent=2) + "\n")
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    main()
