@@ -195,20 +195,19 @@ class LanguageModel(_Model):
     Args:
         path: a GGUF file.
         n_ctx: tokens that prompt and branches may hold together.
-        n_branches: continuations that may be alive at once, at most 100.
+        n_branches: continuations that may be alive at once, at most 200.
 
     Raises:
         ModelFileError: the file is not a model that llama.cpp can load.
     """
 
-    def __init__(self, path: str | Path, *, n_ctx: int = 1024, n_branches: int = 16) -> None:
+    def __init__(self, path: str | Path, *, n_ctx: int = 512, n_branches: int = 20) -> None:
         super().__init__(path)
         self.n_ctx = n_ctx
         self.n_branches = n_branches
         self._is_seq2seq = bool(llama.llama_model_has_encoder(self._model))
         self.reads_two = not self._is_seq2seq
-        # Sequences 0 and 1 are the prompts; two sets of branches take turns as parents and children.
-        self._n_seq = 2 + 2 * n_branches
+        self._n_seq = 2 + n_branches  # sequences 0 and 1 are the prompts
         params = llama.llama_context_default_params()
         params.n_ctx = params.n_batch = n_ctx
         # An encoder must see its whole input in one micro-batch.
@@ -220,7 +219,6 @@ class LanguageModel(_Model):
         self._memory = llama.llama_get_memory(self._ctx)
         self._held: dict[int, list[int]] = {PROMPT: [], NEUTRAL: []}
         self._branches: list[tuple[int, int]] = []  # (sequence, next position)
-        self._turn = 0
 
     def prompt(self, tokens: Tokens, slot: int = PROMPT) -> Logits:
         """Read a prompt and forget all branches.
@@ -306,21 +304,30 @@ class LanguageModel(_Model):
         """
         if len(parents) > self.n_branches:
             raise ValueError(f"{len(parents)} branches, but this model keeps {self.n_branches}")
-        self._turn = 1 - self._turn
-        first = 2 + self._turn * self.n_branches
+        # A branch's first child goes on in its place; further ones take the places of branches
+        # that end. Each sequence has room for one row of logits, so few sequences save memory.
+        first_child: dict[int, int] = {}
+        for number, parent in enumerate(parents):
+            if parent >= 0:
+                first_child.setdefault(parent, number)
+        free = set(range(2, self._n_seq))
+        free -= {self._branches[parent][0] for parent in first_child}
         flat: list[int] = []
         positions: list[int] = []
         sequences: list[list[int]] = []
         branches: list[tuple[int, int]] = []
         for number, (parent, more) in enumerate(zip(parents, tokens, strict=True)):
-            source, position = self._source(parent)
-            sequence = first + number
-            llama.llama_memory_seq_cp(self._memory, source, sequence, -1, -1)
+            sequence, position = self._source(parent)
+            if first_child.get(parent) != number:
+                source, sequence = sequence, min(free)
+                free.remove(sequence)
+                llama.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+                llama.llama_memory_seq_cp(self._memory, source, sequence, -1, -1)
             flat.extend(more)
             positions.extend(range(position, position + len(more)))
             sequences.extend([[sequence]] * len(more))
             branches.append((sequence, position + len(more)))
-        for sequence, _ in self._branches:
+        for sequence in free:
             llama.llama_memory_seq_rm(self._memory, sequence, -1, -1)
         self._branches = branches
         return self._decode_all(flat, positions, sequences)
