@@ -1,0 +1,238 @@
+// The kernels without Python, on random input in blocks of exactly the size they need, so that the
+// address and undefined-behavior sanitizers see each read past an end. tests/test_native.py
+// compiles and runs this; results are checked against plain loops only where that is cheap, because
+// tests/twins.py holds the kernels to their meaning.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <random>
+#include <stdexcept>
+#include <vector>
+
+#include "beam.h"
+#include "dense.h"
+#include "logsumexp.h"
+#include "mixer.h"
+#include "sparse.h"
+#include "topk.h"
+#include "trie.h"
+
+using namespace pyrec;
+
+#define CHECK(condition)                                                         \
+    do {                                                                         \
+        if (!(condition)) {                                                      \
+            std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+            std::exit(1);                                                        \
+        }                                                                        \
+    } while (0)
+
+template <class Error, class Call>
+void check_throws(const Call& call) {
+    try {
+        call();
+    } catch (const Error& error) {
+        CHECK(error.what()[0] != '\0');
+        return;
+    }
+    CHECK(!"an error was expected");
+}
+
+template <class T>
+Span<T> span(const std::vector<T>& values) {
+    return {values.data(), static_cast<int64_t>(values.size())};
+}
+
+class Random {
+ public:
+    int64_t below(int64_t n) { return n <= 0 ? 0 : int64_t(engine_() % uint64_t(n)); }
+    bool coin(double p = 0.5) { return std::uniform_real_distribution<>()(engine_) < p; }
+    float normal(float scale = 1.0f) { return std::normal_distribution<float>(0, scale)(engine_); }
+
+    std::vector<float> normals(int64_t n, float scale = 1.0f) {
+        std::vector<float> values(n);
+        for (float& v : values) v = normal(scale);
+        return values;
+    }
+    std::vector<uint8_t> mask(int64_t n) {
+        std::vector<uint8_t> values(n);
+        for (uint8_t& v : values) v = coin(0.7);
+        return values;
+    }
+    // (n + 1) offsets of n ragged rows, each of fewer than `most` entries.
+    std::vector<int64_t> offsets(int64_t n, int64_t most) {
+        std::vector<int64_t> ptr{0};
+        for (int64_t i = 0; i < n; ++i) ptr.push_back(ptr.back() + below(most));
+        return ptr;
+    }
+
+ private:
+    std::mt19937_64 engine_{7};
+};
+
+void test_topk(Random& random) {
+    for (int round = 0; round < 300; ++round) {
+        const int64_t n = random.below(50);
+        auto scores = random.normals(n);
+        for (float& s : scores) {
+            if (random.coin(0.1)) s = std::numeric_limits<float>::quiet_NaN();
+        }
+        const auto mask = random.mask(n);
+        const TopK best = top_k(span(scores), random.below(60), {mask.data(), n});
+        for (size_t i = 0; i < best.index.size(); ++i) {
+            CHECK(mask[best.index[i]] && scores[best.index[i]] == best.score[i]);
+            CHECK(i == 0 || best.score[i - 1] >= best.score[i]);
+        }
+    }
+    check_throws<std::invalid_argument>([] { top_k({}, -1); });
+}
+
+void test_sparse(Random& random) {
+    for (int round = 0; round < 100; ++round) {
+        const int64_t n_items = 1 + random.below(30);
+        InvertedIndex index;
+        for (int update = 0; update < 4; ++update) {
+            std::vector<int32_t> items;
+            std::vector<int64_t> ptr{0};
+            std::vector<uint32_t> terms;
+            std::vector<uint8_t> weights;
+            for (int32_t item = 0; item < n_items; ++item) {
+                if (random.coin()) continue;
+                items.push_back(item);
+                for (uint32_t term = 0; term < 12; ++term) {
+                    if (random.coin(0.7)) continue;
+                    terms.push_back(term * 0x15555555u);
+                    weights.push_back(static_cast<uint8_t>(1 + random.below(255)));
+                }
+                ptr.push_back(static_cast<int64_t>(terms.size()));
+            }
+            index = index.updated({span(items), span(ptr), span(terms), span(weights)}, n_items);
+        }
+        const std::vector<uint32_t> query{0u, 3u * 0x15555555u, 77u, 11u * 0x15555555u};
+        const auto by = random.normals(4);
+        const auto mask = random.mask(n_items);
+        CHECK(int64_t(index.bm25(span(query), span(by), 1.2f, 0.75f).size()) == n_items);
+        const auto shares = index.coverage(span(query), {mask.data(), n_items});
+        for (int64_t i = 0; i < n_items; ++i) CHECK(shares[i] >= 0 && shares[i] <= mask[i]);
+        for (int32_t holder : index.containing({query.data(), 2})) {
+            CHECK(index.coverage({query.data(), 2})[holder] == 1.0f);
+        }
+        CHECK(index.df(span(query))[2] == 0);
+        check_throws<std::invalid_argument>([&] { index.updated({}, n_items - 1); });
+    }
+    CHECK(InvertedIndex().bm25({}, {}, 1.2f, 0.75f).empty());
+}
+
+void test_dense(Random& random) {
+    for (int64_t dim = 0; dim < 140; ++dim) {
+        const int64_t n = random.below(5);
+        std::vector<int8_t> small(n * dim);
+        for (int8_t& v : small) v = static_cast<int8_t>(random.below(256) - 128);
+        const auto wide = random.normals(n * dim), query = random.normals(dim),
+                   scales = random.normals(n);
+        const auto mask = random.mask(n);
+        inner_int8({small.data(), n, dim}, span(scales), span(query), {mask.data(), n});
+        const auto scores = inner_f32({wide.data(), n, dim}, span(query), {mask.data(), n});
+        for (int64_t i = 0; i < n; ++i) {
+            double sum = 0;
+            for (int64_t j = 0; j < dim; ++j) sum += wide[i * dim + j] * query[j];
+            CHECK(std::fabs(scores[i] - (mask[i] ? sum : 0)) < 1e-3);
+        }
+    }
+}
+
+void test_log_sum_exp(Random& random) {
+    for (int64_t n : {1, 2, 31, 32, 33, 1000, 4095, 4096, 4097, 9000}) {
+        const auto x = random.normals(n, 9.0f);
+        double total = 0;
+        for (float v : x) total += std::exp(double(v));
+        CHECK(std::fabs(log_sum_exp(span(x)) - std::log(total)) < 1e-5);
+    }
+    for (float x = -87.0f; x <= 0; x += 0.01f) {
+        CHECK(std::fabs(exp_nonpositive(x) / std::exp(double(x)) - 1) < 3e-7);
+    }
+    CHECK(exp_nonpositive(-std::numeric_limits<float>::infinity()) < 2e-38f);
+    CHECK(std::isinf(log_sum_exp({})));
+}
+
+void test_trie_and_beam(Random& random) {
+    for (int round = 0; round < 200; ++round) {
+        const int64_t n_vocab = 1 + random.below(40);
+        const auto ptr = random.offsets(random.below(15), 6);
+        std::vector<int32_t> tokens(ptr.back());
+        for (int32_t& t : tokens) t = static_cast<int32_t>(random.below(n_vocab));
+        Trie trie(span(ptr), span(tokens));
+        const int64_t n_answers = trie.n_answers();
+        trie.set_bonus_from_answers(span(random.normals(n_answers)));
+
+        // Walk with all children kept: every node but the root is reached once.
+        std::vector<int32_t> live{0};
+        std::vector<float> logprobs{0.0f}, priors{0.0f};
+        int64_t reached = 0;
+        while (!live.empty()) {
+            const int64_t n_live = static_cast<int64_t>(live.size());
+            const auto logits = random.normals(n_live * n_vocab, 3.0f);
+            const Beam beam{
+                {logits.data(), n_live, n_vocab}, span(live), span(logprobs), span(priors)};
+            const Continuations next = beam_step(trie, beam, 0.5f, 1.0f, 1000);
+            live = next.node;
+            logprobs = next.logprob;
+            priors = next.prior;
+            reached += static_cast<int64_t>(live.size());
+            const std::vector<int32_t> some(n_live, 0);
+            for (float l : token_logprobs(beam.logits, span(some))) CHECK(l <= 1e-5f);
+        }
+        CHECK(reached == trie.n_nodes() - 1);
+        int64_t answers = 0;
+        for (int64_t node = 0; node < trie.n_nodes(); ++node) {
+            answers += static_cast<int64_t>(trie.answers_at(node).size());
+        }
+        CHECK(answers == n_answers);
+        check_throws<std::out_of_range>([&] { trie.answers_at(trie.n_nodes()); });
+        check_throws<std::out_of_range>([&] { trie.answers_at(-1); });
+    }
+}
+
+void test_mixer(Random& random) {
+    for (int round = 0; round < 40; ++round) {
+        const int64_t n_signals = random.below(5), f = n_signals * features_per_signal;
+        const auto groups = random.offsets(random.below(round < 38 ? 12 : 800), 30);
+        const int64_t n = groups.back();
+        auto values = random.normals(n * n_signals);
+        for (float& v : values) {
+            if (random.coin(0.1)) v = std::numeric_limits<float>::quiet_NaN();
+        }
+        const auto phi = features({values.data(), n, n_signals}, span(groups));
+        std::vector<float> target(n, 0.0f);
+        for (size_t g = 0; g + 1 < groups.size(); ++g) {
+            const int64_t size = groups[g + 1] - groups[g];
+            if (size > 0 && random.coin(0.8)) target[groups[g] + random.below(size)] = 1.0f;
+        }
+        const Rows<float> x{phi.data(), n, f};
+        const Pools pools{x, span(target), span(groups)};
+        std::vector<double> theta(f, 0.0), g2(f, 0.0), gradient(f), gradient_of_many(f);
+        const Minimum found = fit(pools, span(theta), span(theta), 0.01, 60, 1e-8, 1 + round % 3);
+        CHECK(found.values.back() <= found.values.front());
+        const double loss = Loss(pools, 1)(found.theta, &gradient);
+        CHECK(loss == Loss(pools, 4)(found.theta, &gradient_of_many));
+        CHECK(gradient == gradient_of_many);
+        for (int64_t j = 0; j < f; ++j)
+            CHECK(std::fabs(gradient[j] + 0.01 * found.theta[j]) < 1e-4);
+        if (n > 0) step(x, theta.data(), g2.data(), random.below(n), 0.1);
+        const std::vector<float> narrow(theta.begin(), theta.end());
+        for (float l : log_softmax(x, span(narrow), span(groups))) CHECK(l <= 1e-6f);
+    }
+}
+
+int main() {
+    Random random;
+    test_topk(random);
+    test_sparse(random);
+    test_dense(random);
+    test_log_sum_exp(random);
+    test_trie_and_beam(random);
+    test_mixer(random);
+    std::puts("all kernels passed");
+    return 0;
+}

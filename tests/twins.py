@@ -1,0 +1,198 @@
+"""The C++ kernels told again in NumPy, to be read first: the same results, one idea at a time.
+
+Each function has the name of its kernel in `pyrec._core`; the tests hold the two to agree. Nothing
+here is fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+# topk.h
+
+
+def topk(scores, k, mask=None):
+    """Sort all of them, best first and ties by index, and cut."""
+    candidates = [
+        i for i, score in enumerate(scores) if score == score and (mask is None or mask[i])
+    ]
+    best = sorted(candidates, key=lambda i: (-scores[i], i))[:k]
+    return np.array(best, np.int32), scores[best]
+
+
+# sparse.h
+
+
+class InvertedIndex:
+    """The rows themselves: item → {term: term frequency}."""
+
+    def __init__(self, rows=None, n_items=0):
+        self.rows: dict[int, dict[int, float]] = rows or {}
+        self.n_items = n_items
+
+    def updated(self, item_idx, ptr, terms, weights, n_items):
+        rows = dict(self.rows)
+        for r, item in enumerate(item_idx):
+            row = slice(ptr[r], ptr[r + 1])
+            rows[int(item)] = {int(t): w / 8 for t, w in zip(terms[row], weights[row], strict=True)}
+        return InvertedIndex({item: row for item, row in rows.items() if row}, n_items)
+
+    def df(self, terms):
+        return np.array([sum(t in row for row in self.rows.values()) for t in terms], np.int32)
+
+    def idf(self, term):
+        df = sum(term in row for row in self.rows.values())
+        return np.log(1 + (len(self.rows) - df + 0.5) / (df + 0.5))
+
+    def bm25(self, terms, weights, k1, b, mask=None):
+        scores = np.zeros(self.n_items)
+        mean_length = np.mean([sum(row.values()) for row in self.rows.values()] or [1])
+        for item, row in self.rows.items():
+            norm = k1 * (1 - b + b * sum(row.values()) / mean_length)
+            for term, weight in zip(terms, weights, strict=True):
+                if term in row:
+                    saturated = row[term] * (k1 + 1) / (row[term] + norm)
+                    scores[item] += weight * self.idf(term) * saturated
+        return _masked(scores, mask)
+
+    def coverage(self, terms, mask=None):
+        distinct = set(terms.tolist())
+        total = sum(map(self.idf, distinct))
+        shares = np.zeros(self.n_items)
+        for item, row in self.rows.items():
+            shares[item] = sum(self.idf(t) for t in distinct if t in row) / total if total else 0
+        return _masked(shares, mask)
+
+    def containing(self, terms):
+        holders = [item for item, row in self.rows.items() if all(t in row for t in terms)]
+        return np.array(sorted(holders) if len(terms) else [], np.int32)
+
+
+# dense.h
+
+
+def inner_f32(matrix, query, mask=None):
+    return _masked(matrix.astype(np.float64) @ query.astype(np.float64), mask)
+
+
+def inner_int8(matrix, scales, query, mask=None):
+    """Quantize the query as the rows are: its largest number becomes 127."""
+    most = np.abs(query).max(initial=0.0)
+    if most == 0:
+        return np.zeros(len(matrix))
+    steps = query / np.float32(most) * np.float32(127)
+    quantized = np.sign(steps) * np.floor(np.abs(steps) + np.float32(0.5))  # halves away from 0
+    return _masked(scales * (most / 127) * (matrix.astype(np.int64) @ quantized), mask)
+
+
+# trie.h
+
+
+class Trie:
+    """Every prefix of an answer is a node; nodes are numbered by depth, then by their tokens."""
+
+    def __init__(self, answers: Sequence[Sequence[int]]):
+        prefixes = {tuple(a[:n]) for a in answers for n in range(len(a) + 1)} | {()}
+        self.prefix = sorted(prefixes, key=lambda p: (len(p), p))
+        self.node = {p: n for n, p in enumerate(self.prefix)}
+        self.answers = [tuple(a) for a in answers]
+
+    def children(self, node):
+        return [n for n, p in enumerate(self.prefix) if p and self.node[p[:-1]] == node]
+
+    def answers_at(self, node):
+        return [i for i, a in enumerate(self.answers) if a == self.prefix[node]]
+
+    def best_below(self, node, scores):
+        """What `bonus` is after set_bonus_from_answers."""
+        prefix = self.prefix[node]
+        below = [s for a, s in zip(self.answers, scores, strict=True) if a[: len(prefix)] == prefix]
+        return max(below)
+
+
+# beam.h
+
+
+def log_softmax_row(logits):
+    logits = logits.astype(np.float64)
+    return logits - logits.max() - np.log(np.exp(logits - logits.max()).sum())
+
+
+def token_logprobs(logits, tokens):
+    return np.array(
+        [log_softmax_row(row)[token] for row, token in zip(logits, tokens, strict=True)]
+    )
+
+
+def beam_step(trie, logits, nodes, logprobs, priors, alpha, theta, width):
+    """`trie` is the real one; a list of (score, row, node, logprob, prior), best first."""
+    found = []
+    for row, node in enumerate(nodes):
+        log_p = log_softmax_row(logits[row])
+        first = trie.first_child[node]
+        for child in range(first, first + trie.n_children[node]):
+            logprob = logprobs[row] + log_p[trie.token[child]]
+            prior = priors[row] + trie.prior[child]
+            score = theta * (logprob - alpha * prior) + trie.bonus[child]
+            found.append((score, row, child, logprob, prior))
+    return sorted(found, key=lambda f: (-f[0], f[1], f[2]))[:width]
+
+
+# mixer.h
+
+
+def pools(groups) -> Iterator[slice]:
+    return (slice(a, b) for a, b in pairwise(groups))
+
+
+def features(values, groups):
+    phi = np.zeros((*values.shape, 3))
+    for pool in pools(groups):
+        v = np.clip(values[pool].astype(np.float64), 0, None)
+        m = np.max(np.nan_to_num(v), axis=0, initial=0)
+        share = np.nan_to_num(v / np.where(m > 0, m, 1))
+        phi[pool, :, 0] = share
+        phi[pool, :, 1] = np.log(share + 0.01) - np.log(0.01)
+        phi[pool, :, 2] = np.isnan(v)
+    return phi.reshape(len(values), -1)
+
+
+def log_softmax(x, theta, groups):
+    scores = x.astype(np.float64) @ theta.astype(np.float64)
+    for pool in pools(groups):
+        if pool.start < pool.stop:
+            scores[pool] = log_softmax_row(scores[pool])
+    return scores
+
+
+def loss_grad(x, theta, target, groups):
+    x = x.astype(np.float64)
+    log_p = log_softmax(x, theta, groups)
+    losses, gradients = [], []
+    for pool in pools(groups):
+        if target[pool].sum() > 0:
+            losses.append(-target[pool] @ log_p[pool])
+            gradients.append((np.exp(log_p[pool]) - target[pool]) @ x[pool])
+    if not losses:
+        return 0.0, np.zeros(len(theta))
+    return np.mean(losses), np.mean(gradients, axis=0)
+
+
+def objective(x, theta, prior, l2, target, groups):
+    """What `fit` minimizes."""
+    return loss_grad(x, theta, target, groups)[0] + l2 / 2 * np.sum((theta - prior) ** 2)
+
+
+def step(x, theta, g2, chosen, rate):
+    """Return the new (theta, g2)."""
+    target = np.eye(len(x))[chosen]
+    _, gradient = loss_grad(x, theta, target, [0, len(x)])
+    g2 = g2 + gradient**2
+    return theta - rate * gradient / (np.sqrt(g2) + 1e-8), g2
+
+
+def _masked(scores, mask):
+    return scores if mask is None else np.where(mask, scores, 0)
