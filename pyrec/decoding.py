@@ -8,7 +8,7 @@ decoding as in De Cao et al., Autoregressive Entity Retrieval, 2021).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -322,11 +322,14 @@ def _run(trie: AnswerTrie, node: int) -> list[int]:
     return run
 
 
-def node_logprobs(model: TextModel, trie: AnswerTrie, prompt: Tokens) -> F32:
+def node_logprobs(
+    model: TextModel, trie: AnswerTrie, prompt: Tokens
+) -> Iterator[tuple[float, F32]]:
     """Read the whole trie after a prompt: exhaustive, for priors and for checking the beam.
 
-    Returns:
-        (n_nodes,) float32: log P(token of the node | prompt and the path to it); 0 at the root.
+    Yields:
+        The share read, and (n_nodes,) float32: log P(token of the node | prompt and the path to
+        it), 0 at the root and where it is not read yet; the same array each time, whole at last.
     """
     inner = np.flatnonzero(trie.n_children > 0)[1:]  # the root's logits are the prompt's
     number = np.full(len(trie), PROMPT, np.int32)
@@ -334,11 +337,14 @@ def node_logprobs(model: TextModel, trie: AnswerTrie, prompt: Tokens) -> F32:
     result = np.zeros(len(trie), np.float32)
     with model.lock:
         _put_children(trie, 0, model.prompt(prompt), result)
+        n_read = 0
         if len(inner):
             for which, logits in model.tree(trie.token[inner], number[trie.parent[inner]]):
                 for node, row in zip(inner[which], logits, strict=True):
                     _put_children(trie, int(node), row, result)
-    return result
+                n_read += len(which)
+                yield n_read / (len(inner) + 1), result
+    yield 1.0, result
 
 
 def _put_children(trie: AnswerTrie, node: int, logits: F32, result: F32) -> None:
@@ -348,8 +354,9 @@ def _put_children(trie: AnswerTrie, node: int, logits: F32, result: F32) -> None
     result[grown.node] = grown.logprob
 
 
-def answer_logprobs(trie: AnswerTrie, per_node: F32) -> F32:
-    """Sum values of nodes along each answer's path: (n_answers,) float32, -inf for empty ones."""
+def read_all(model: TextModel, trie: AnswerTrie, prompt: Tokens) -> F32:
+    """Return log P(answer | prompt) of every answer, (n_answers,) float32, -inf for empty ones."""
+    *_, (_, per_node) = node_logprobs(model, trie, prompt)
     total = np.zeros(len(trie), np.float32)
     for node in range(1, len(trie)):
         total[node] = total[trie.parent[node]] + per_node[node]

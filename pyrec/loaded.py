@@ -56,6 +56,12 @@ class LoadedModels:
                 self._text = LanguageModel(_present(self._text_file))
             return self._text
 
+    def wide_text(self) -> LanguageModel:
+        """Load the text model once more, with room for many branches; the caller closes it."""
+        if self._text_file is None:
+            raise ModelNotFoundError("no text model is in use")
+        return LanguageModel(_present(self._text_file), n_branches=100)
+
     def embedder(self) -> Embedder | None:
         """Return the embedding model, loading it the first time; None without one."""
         with self._lock:

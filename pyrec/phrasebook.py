@@ -97,10 +97,12 @@ class Phrasebook:
         if is_known:
             return
         total = np.zeros(len(trie), np.float32)
-        for n, question in enumerate(prompt.neutral, 1):
+        for n, question in enumerate(prompt.neutral):
             start = model.tokenize(prompt.ask(question), start=True)
-            total += node_logprobs(model, trie, start)
-            yield n / len(prompt.neutral)
+            read = total
+            for share, read in node_logprobs(model, trie, start):  # noqa: B007 - the last one counts
+                yield (n + share) / len(prompt.neutral)
+            total += read
         prior = total / np.float32(len(prompt.neutral))
         self._store.keep_derived(f"prior:{name}", self._stamp(prompt), prior.tobytes())
         trie.set_prior(prior)

@@ -141,20 +141,31 @@ class Recommender:
         Nothing is done until the result is walked. What is done is kept, batch by batch.
         """
         self._book.refresh()
-        if self._vectors is not None:
-            total = self._vectors.n_missing()
-            done = 0
-            embedder = self.models.embedder() if total else None
-            if embedder is not None:
-                for n in self._vectors.compute(embedder.embed_passages):
-                    done += n
-                    yield IndexProgress("vectors", done, total)
-        if self.models.text_name and self._book.phrases:
+        name = self.models.text_name
+        if name and self._book.phrases:
+            wording = prompts.load(self.catalog.language, "need")
             model = self.models.text()
             assert model is not None, "a model with a name loads or raises"
-            wording = prompts.load(self.catalog.language, "need")
-            for share in self._book.compute_priors(model, self.models.text_name, wording):
-                yield IndexProgress("phrases", share, 1.0)
+            if not self._book.trie(model, name, wording)[1]:
+                # Many branches at once read a whole trie faster, and need more memory meanwhile.
+                wide = self.models.wide_text()
+                try:
+                    for share in self._book.compute_priors(wide, name, wording):
+                        yield IndexProgress("phrases", share, 1.0)
+                finally:
+                    wide.close()
+        embedder = self.models.embedder() if self._vectors and self._vectors.n_missing() else None
+        if self._vectors is not None and embedder is not None:
+            total = self._vectors.n_missing()
+            done = 0
+            for n in self._vectors.compute(embedder.embed_passages):
+                done += n
+                yield IndexProgress("vectors", done, total)
+
+    @property
+    def n_vectors(self) -> int:
+        """How many items have a vector of the embedding model in use."""
+        return self._vectors.count() if self._vectors else 0
 
     # Questions
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import ScriptedModel
 
-from pyrec.decoding import AnswerTrie, BeamConfig, answer_logprobs, beam_search, node_logprobs
+from pyrec.decoding import AnswerTrie, BeamConfig, beam_search, node_logprobs, read_all
 from pyrec.errors import ContextLengthError, EmptyAnswerSpaceError
 
 WORDS = ["shoe", "shoes", "shoe rack", "sock", "hat", "hats", "h", "umbrella", "sandal"]
@@ -44,7 +44,9 @@ def test_a_wide_enough_beam_equals_exhaustive_scoring(words, seed):
     best = np.sort(scores)[::-1][: len(found)]
     assert len(found) == min(5, len(words))
     np.testing.assert_allclose([a.score for a in found], best, atol=1e-3)
-    np.testing.assert_allclose([a.score for a in found], scores[[a.index for a in found]], atol=1e-3)
+    np.testing.assert_allclose(
+        [a.score for a in found], scores[[a.index for a in found]], atol=1e-3
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -69,7 +71,8 @@ def test_priors_read_on_the_way_equal_priors_read_before(words, seed):
     neutral = model.tokenize("thing", start=True)
     config = BeamConfig(num_beams=64, alpha=0.5)
     known = trie_of(model, words)
-    known.set_prior(node_logprobs(model, known, neutral))
+    *_, (_, prior) = node_logprobs(model, known, neutral)
+    known.set_prior(prior)
     before = beam_search(model, known, prompt, 5, config)
     on_the_way = beam_search(model, trie_of(model, words), prompt, 5, config, neutral)
     expected = np.sort(exhaustive(model, words, prompt, neutral, alpha=0.5))[::-1][: len(before)]
@@ -96,7 +99,7 @@ def test_reading_the_whole_trie_gives_every_answers_logprob():
     model = ScriptedModel()
     prompt = model.tokenize("shoes please", start=True)
     trie = trie_of(model, WORDS)
-    got = answer_logprobs(trie, node_logprobs(model, trie, prompt))
+    got = read_all(model, trie, prompt)
     np.testing.assert_allclose(got, exhaustive(model, WORDS, prompt), atol=1e-3)
 
 
@@ -111,7 +114,9 @@ def test_answers_that_end_below_a_live_branch_cost_no_model_call():
 
 def test_a_run_of_only_children_is_read_in_one_call():
     model = ScriptedModel()
-    beam_search(model, trie_of(model, ["umbrella"]), model.tokenize("q", start=True), 1, BeamConfig())
+    beam_search(
+        model, trie_of(model, ["umbrella"]), model.tokenize("q", start=True), 1, BeamConfig()
+    )
     assert model.n_calls == 1
     assert model.n_tokens == len("umbrella") - 1
 
