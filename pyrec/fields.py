@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pyrec.errors import CatalogError
@@ -89,7 +89,8 @@ class FieldMap:
                 found[field] = column
             elif field in _REQUIRED:
                 raise CatalogError(
-                    f"no column is known to hold the {field}; there are {listed}: say which it is"
+                    f"no column is known to hold the {field}; there are {listed}: say which it is "
+                    f"(--column {field}=NAME), or call it {field}"
                 )
         return found
 
@@ -151,6 +152,25 @@ class FieldMap:
             if all(len(part) <= _LONGEST_MEMBER for part in parts):
                 return tuple(parts)
         return text
+
+
+def items_of(rows: Iterable[Item | Mapping[str, Any]]) -> Iterator[Item]:
+    """Walk rows given in Python as items: items as they are, dictionaries by their keys' names.
+
+    Raises:
+        CatalogError: a row that is no item; `row` counts from 0, like the sequence it came from.
+    """
+    fields = FieldMap()
+    for number, row in enumerate(rows):
+        if isinstance(row, Item):
+            yield row
+        elif isinstance(row, Mapping):
+            try:
+                yield fields.item(row)
+            except (ValueError, CatalogError) as error:
+                raise CatalogError(f"row {number}: {error}; nothing was imported") from error
+        else:
+            raise TypeError(f"row {number} is {row!r}; give an Item or a dictionary")
 
 
 def _guess(field: str, by_name: Mapping[str, str], taken: Collection[str]) -> str:

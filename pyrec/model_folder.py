@@ -191,7 +191,7 @@ def how_to_get(name: str) -> str:
     """Tell that a model is not on this device, and what to do about it."""
     spec = manifest.get(name) if name in manifest.load() else None
     if spec is None:
-        known = ", ".join([*manifest.load(), *(path.stem for path in files())])
+        known = ", ".join(dict.fromkeys([*manifest.load(), *(path.stem for path in files())]))
         return (
             f"no model is called {name!r}; known are: {known}. "
             f"Take one of your own with `pyrec models import FILE --name {name}`, or give its path"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from pyrec import _core, prompts, signals
 from pyrec.catalog import Catalog
 from pyrec.errors import UnknownItemError
 from pyrec.events import EventLog
+from pyrec.fields import items_of
 from pyrec.filters import parse_filter
 from pyrec.importing import ImportReport
 from pyrec.index import Index, follow
@@ -115,15 +117,18 @@ class Recommender:
 
     # Catalog
 
-    def add_items(self, items: Iterable[Item]) -> ImportReport:
+    def add_items(self, rows: Iterable[Item | Mapping[str, Any]]) -> ImportReport:
         """Add items, replacing those with the same id; all of them or none.
 
         They are found by their words at once; `index` computes what takes longer.
 
+        Args:
+            rows: items, or dictionaries whose keys are read as `pyrec import` reads columns.
+
         Raises:
             CatalogError: an item that cannot be kept; the catalog stays as it was.
         """
-        report = self.catalog.add(items)
+        report = self.catalog.add(items_of(rows))
         self._book.refresh()
         return report
 

@@ -135,7 +135,7 @@ def need(
             rows.append({"kind": "words", "text": ", ".join(found.terms)})
     if rows or not for_people(form):
         emit(rows, form, ("kind", "text", "probability"))
-    say(dim(" · ".join(found.path) or "words only"))
+    say(dim(" · ".join(found.path) or "nothing was asked"))
 
 
 def _rows(found: Need) -> list[dict[str, object]]:

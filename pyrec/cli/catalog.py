@@ -6,8 +6,8 @@ import itertools
 import os
 import stat
 import sys
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Generator
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import click
 import pyrec
 from pyrec.cli.doors import NotFoundError, StoppedError
 from pyrec.cli.options import db_option, model_options, open_db, text, verbatim
-from pyrec.cli.output import say
+from pyrec.cli.output import plural, say
 from pyrec.cli.progress import Progress
 from pyrec.errors import CatalogError, ImportRowError
 
@@ -88,7 +88,7 @@ def import_(
         size = _size(source)
         n_rows = n_bad = 0
 
-        def items() -> Iterator[Item]:
+        def items() -> Generator[Item, None, None]:
             nonlocal n_rows, n_bad
             for row in read_items(source, format, dict(columns), lists, strict):
                 n_rows += 1
@@ -100,15 +100,16 @@ def import_(
                 if n_rows % _TELL_EVERY == 0:
                     done = source.tell() if size else 0
                     progress.update(f"reading {name}", done, size, f"{n_rows:,} rows")
-            progress.update("putting the items in their places", 0, 0)
+            if n_rows > n_bad:
+                progress.update("putting the items in their places", 0, 0)
 
         try:
-            rows = items()
-            first = next(rows, None)  # nothing is made of a file that holds no item
-            if first is not None:
-                with pyrec.open(db, text_model=None, embedding_model=None) as rec:
-                    report = rec.add_items(itertools.chain([first], rows))
-                    n_items = rec.catalog.count
+            with closing(items()) as rows:
+                first = next(rows, None)  # nothing is made of a file that holds no item
+                if first is not None:
+                    with pyrec.open(db, text_model=None, embedding_model=None) as rec:
+                        report = rec.add_items(itertools.chain([first], rows))
+                        n_items = rec.catalog.count
         except KeyboardInterrupt:
             raise StoppedError("stopped; nothing was imported") from None
         except CatalogError as error:
@@ -117,11 +118,11 @@ def import_(
         raise CatalogError(f"{name} holds no item; nothing was imported")
     parts = [f"{report.added:,} new", f"{report.changed:,} changed"]
     parts.append(f"{report.unchanged:,} as they were")
-    say(f"imported {', '.join(parts)}; {db} now holds {n_items:,} items")
+    say(f"imported {', '.join(parts)}; {db} now holds {plural(n_items, 'item')}")
     if n_bad:
-        say(f"{n_bad:,} of {n_rows:,} rows could not be read and were left out, see above")
+        say(f"left out {n_bad:,} of {plural(n_rows, 'row')}, which could not be read, see above")
     if report.duplicates:
-        say(f"{report.duplicates:,} rows had the id of a later row, which counts")
+        say(f"left out {plural(report.duplicates, 'row')} whose id a later row has, which counts")
 
 
 @click.command()
@@ -152,7 +153,7 @@ def index(text_model: str, embedding_model: str, db: Path) -> None:
         say("there are no models, so items are found by their words; see `pyrec models list`")
     else:
         used = [name for name in (models.embedding_name, models.text_name) if name]
-        say(f"{n_items:,} items are ready for {' and '.join(used)}")
+        say(f"ready: {plural(n_items, 'item')} for {' and '.join(used)}")
 
 
 def _opened(file: Path) -> Any:

@@ -73,6 +73,11 @@ def terminal_columns() -> int:
     return min(shutil.get_terminal_size().columns, _WIDEST)
 
 
+def plural(n: int, thing: str) -> str:
+    """Write a number of things."""
+    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
+
+
 def bold(text: str) -> str:
     """Make a text stand out."""
     return click.style(text, bold=True)

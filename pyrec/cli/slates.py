@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pyrec.cli.output import bold, cell, dim, emit, for_people, say, terminal_columns
+from pyrec.cli.output import bold, cell, dim, emit, for_people, plural, say, terminal_columns
 from pyrec.cli.width import fit, pad, printable, width
 from pyrec.types import Item, Reason, Slate, Suggestion
 
@@ -113,4 +113,4 @@ def empty(slate: Slate, conditions: Sequence[object], n_items: int) -> str:
     filters = [str(f) for f in (*conditions, *(slate.need.filters if slate.need else ()))]
     if filters:
         return f"no item was found that meets {' and '.join(filters)}; ask for less"
-    return f"nothing was found among {n_items:,} items; try other words"
+    return f"nothing was found among {plural(n_items, 'item')}; try other words"

@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 )
 @click.argument("user", type=text)
 @click.argument("item", type=text)
-@click.argument("kind", type=click.Choice(EVENT_KINDS))
+@click.argument("kind", type=click.Choice(EVENT_KINDS), metavar="KIND")
 @click.option("--value", type=float, help="The rating, from 1 to 5, for the kind 'rating'.")
 @db_option
 def feedback(user: str, item: str, kind: str, value: float | None, db: Path) -> None:
     """Tell what USER did with ITEM.
 
-    It counts from the next question on. A dislike is "not interested".
+    KIND is impression, click, like, dislike ("not interested"), purchase, rating or skip. It counts
+    from the next question on.
     """
     if kind == "rating" and value is None:
         raise click.UsageError("a rating needs its number: --value 4")
