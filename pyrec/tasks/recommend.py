@@ -71,6 +71,10 @@ class RecommendTask:
         # In turns, so that the cap takes the least likely of each.
         turns = [a[place] for place in range(longest) for a in admitted if place < len(a)]
         first = dict.fromkeys(int(idx) for idx in turns)
+        if not first and not (question.need and question.need.text):
+            # Nothing was asked that any signal could judge, say a filter alone in a catalog without
+            # popularity: whatever passes the filter is an answer.
+            return np.flatnonzero(question.mask)[: self.config.n_admit].astype(np.int32)
         return np.array(list(first)[: self.config.max_pool], np.int32)
 
     def values(self, question: Question, pool: I32) -> F32:
