@@ -55,7 +55,10 @@ def list_(form: str | None) -> None:
 @click.argument("name")
 @accept_license
 def pull(name: str, accept_license: bool) -> None:
-    """Get the model NAME from the network, check it, and put it into the folder."""
+    """Get the model NAME from the network.
+
+    It is checked before it comes into the folder.
+    """
     from pyrec import manifest
     from pyrec.models import pull as pull_model
 
@@ -100,7 +103,7 @@ def rm(name: str) -> None:
 @models.command()
 @click.argument("name")
 def verify(name: str) -> None:
-    """Read the file of the model NAME again and compare its checksum."""
+    """Compare the file of the model NAME with its checksum."""
     from pyrec.models import verify as verify_model
 
     with Progress(megabytes) as progress:
@@ -112,7 +115,10 @@ def verify(name: str) -> None:
 @click.argument("name")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 def export(name: str, folder: Path) -> None:
-    """Copy the model NAME into FOLDER, to carry it to a device without a network."""
+    """Copy the model NAME into FOLDER.
+
+    So it is carried to a device without a network, where `pyrec models import` takes it in.
+    """
     from pyrec.models import export as export_model
 
     with Progress(megabytes) as progress:
@@ -126,7 +132,7 @@ def export(name: str, folder: Path) -> None:
 @click.option("--kind", type=click.Choice(("text", "embedding")), help="Instead of guessing it.")
 @accept_license
 def import_(file: Path, name: str | None, kind: Any, accept_license: bool) -> None:
-    """Take a model FILE into the folder: an exported one, or any GGUF of your own."""
+    """Take in a model FILE: an exported one, or any GGUF."""
     from pyrec.models import import_ as import_model
 
     with Progress(megabytes) as progress:

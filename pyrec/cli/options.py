@@ -12,6 +12,7 @@ import click
 
 import pyrec
 from pyrec.cli.doors import NotFoundError
+from pyrec.cli.output import say
 from pyrec.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ def question(words: Sequence[str]) -> str:
     """Return the words of a question as one text; a single `-` reads it from stdin."""
     if list(words) != ["-"]:
         return " ".join(words)
+    if sys.stdin.isatty():
+        say("reading the question from the terminal; end with Ctrl-D")
     return sys.stdin.buffer.read().decode("utf-8", "replace")
 
 
