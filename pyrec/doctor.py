@@ -153,6 +153,9 @@ def _models() -> Iterator[Finding]:
     from pyrec import models
 
     infos = models.list_()
+    # One model of a kind is enough: what is here, else the first of the manifest.
+    here_first = sorted(infos, key=lambda info: info.state != "ready")
+    preferred = {info.kind: info for info in reversed(here_first)}
     for info in infos:
         name = f"model {info.name}"
         about = f"{info.kind or 'unknown'}, {info.size / 1e6:.0f} MB"
@@ -164,10 +167,10 @@ def _models() -> Iterator[Finding]:
             yield Finding(name, "broken", info.problem, fix)
         elif info.path is not None:
             yield Finding(name, "ok", about)
-        elif any(i.kind == info.kind and i.state == "ready" for i in infos):
-            yield Finding(name, "ok", f"{about}, not pulled; another {info.kind} model is here")
-        else:
+        elif info is preferred[info.kind]:
             yield Finding(name, "missing", f"{about}, not pulled", get)
+        else:
+            yield Finding(name, "ok", f"{about}, not pulled, as it is but an alternative")
 
 
 def _database(db: Path) -> Iterator[Finding]:
@@ -185,7 +188,8 @@ def _database(db: Path) -> Iterator[Finding]:
         damages = store.check()
         if damages:
             fix = "restore a copy, or move the file away and import the catalog again"
-            yield Finding("database", "broken", f"{db}: {'; '.join(damages[:3])}", fix)
+            told = [damage if str(db) in damage else f"{db}: {damage}" for damage in damages[:3]]
+            yield Finding("database", "broken", "; ".join(told), fix)
             return
         size = db.stat().st_size / 1e6
         found = f"{db}, {size:.1f} MB, {catalog.count:,} items, language {catalog.language}"
