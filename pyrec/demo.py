@@ -103,7 +103,7 @@ def _fill(rec: Recommender, folder: Path) -> None:
 def _movies(path: Path) -> Iterator[Item]:
     with closing(sqlite3.connect(path)) as db:
         rows = db.execute(
-            "SELECT ID, Title, Year, Genre, Director, Cast, Language, Country, Metacritic "
+            'SELECT ID, Title, Year, Genre, Director, "Cast", Language, Country, Metacritic '
             "FROM omdb ORDER BY Metacritic IS NULL, Metacritic DESC, ID"
         )
         for number, title, year, genre, director, cast, language, country, critics in rows:
