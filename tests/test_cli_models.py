@@ -55,11 +55,6 @@ def test_list_tells_what_can_be_pulled_and_where_models_lie(folder: Path) -> Non
     assert "get one with `pyrec models pull NAME`" in result.stderr
 
 
-def test_a_table_writes_sizes_for_people() -> None:
-    lines = run("list", "-t").stdout.splitlines()
-    assert "253.1 MB" in next(line for line in lines if line.startswith("gemma3-270m"))
-
-
 def test_pull_names_license_and_link_first_and_wants_them_accepted(
     known: Callable[..., None], folder: Path
 ) -> None:

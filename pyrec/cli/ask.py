@@ -18,7 +18,7 @@ from pyrec.cli.options import (
     text,
     verbatim,
 )
-from pyrec.cli.output import dim, emit, for_people, format_options, say
+from pyrec.cli.output import dim, emit, for_people, format_options, say, say_steps
 from pyrec.cli.width import printable
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def need(
             rows.append({"kind": "words", "text": ", ".join(found.terms)})
     if rows or not for_people(form):
         emit(rows, form, ("kind", "text", "probability"))
-    say(dim(" · ".join(found.path) or "nothing was asked"))
+    say_steps(found.path or ["nothing was asked"])
 
 
 def _rows(found: Need) -> list[dict[str, object]]:

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pyrec.cli.doors import StoppedError
-from pyrec.cli.output import describe, dim, emit, for_people, format_options, say
+from pyrec.cli.output import (
+    bold,
+    describe,
+    dim,
+    emit,
+    for_people,
+    format_options,
+    say,
+    terminal_columns,
+)
 from pyrec.cli.progress import Progress, megabytes
+from pyrec.cli.width import fit, pad, width
 
 if TYPE_CHECKING:
     from pyrec.models import ModelInfo
@@ -37,12 +47,11 @@ def list_(form: str | None) -> None:
     from pyrec.models import list_ as list_models
 
     infos = list_models()
-    columns = ("name", "kind", "state", "size", "license", "about")
-    if for_people(form) or form == "table":
-        rows = [{**_row(info), "size": megabytes(info.size)} for info in infos]
-        emit(rows, "table", columns)
+    rows = [_row(info) for info in infos]
+    if for_people(form):
+        _print(rows)
     else:
-        emit([_row(info) for info in infos], form, columns)
+        emit(rows, form, ("name", "kind", "state", "size", "license", "about"))
     say(dim(f"folder: {folder()}"))
     for info in infos:
         if info.problem:
@@ -143,6 +152,16 @@ def import_(file: Path, name: str | None, kind: Any, accept_license: bool) -> No
         except KeyboardInterrupt:
             raise StoppedError("stopped; nothing half-made is left") from None
     say(f"{model.name} is ready, a model for {model.kind}: {model.path}")
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    wide = max(width(row["name"]) for row in rows)
+    for row in rows:
+        size = f"{megabytes(row['size']):>10}"
+        line = f"  {row['kind'] or '':<9}  {row['state']:<10}  {size}  {row['license']}"
+        click.echo(bold(pad(row["name"], wide)) + line.rstrip())
+        if row["about"]:
+            click.echo(dim("    " + fit(row["about"], terminal_columns() - 4)))
 
 
 def _row(info: ModelInfo) -> dict[str, Any]:

@@ -41,6 +41,14 @@ def say(message: str) -> None:
     click.echo(message, err=True)
 
 
+def say_steps(steps: Sequence[str]) -> None:
+    """Tell on stderr how an answer was made."""
+    line = " · ".join(map(printable, steps))
+    if sys.stderr.isatty():
+        line = textwrap.fill(line, terminal_columns(), break_on_hyphens=False)
+    say(dim(line))
+
+
 def for_people(form: str | None) -> bool:
     """Tell whether to print for reading: no form was asked for, and a terminal shows it."""
     return form is None and sys.stdout.isatty()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pyrec.cli.output import bold, cell, dim, emit, for_people, plural, say, terminal_columns
+from pyrec.cli.output import bold, cell, dim, emit, for_people, plural, say_steps, terminal_columns
 from pyrec.cli.width import fit, pad, printable, width
 from pyrec.types import Item, Reason, Slate, Suggestion
 
@@ -37,7 +37,8 @@ def show(slate: Slate, form: str | None) -> None:
         emit([_summary(rank, s) for rank, s in enumerate(slate, 1)], form, _COLUMNS)
     else:
         emit([_row(rank, s) for rank, s in enumerate(slate, 1)], form, _COLUMNS)
-    say(dim(_DOT.join([*map(printable, slate.path), f"{slate.ms:.1f} ms"])))
+    ms = f"{slate.ms:.1f} ms" if slate.ms < 100 else f"{slate.ms:,.0f} ms"
+    say_steps([*slate.path, ms])
 
 
 def _row(rank: int, suggestion: Suggestion) -> dict[str, Any]:
