@@ -72,7 +72,7 @@ def pull(name: str, accept_license: bool) -> None:
     from pyrec.models import pull as pull_model
 
     spec = manifest.get(name)
-    say(f"{spec.name}: {spec.about}, {megabytes(spec.size)}")
+    say(f"{spec.about} ({megabytes(spec.size)})")
     say(f"License: {spec.license}, {spec.license_url}")
     with Progress(megabytes) as progress:
         try:

@@ -88,7 +88,8 @@ class Progress:
     def _line(self, done: float, total: float, now: float, note: str, *, bar: bool) -> str:
         parts = [printable(self._what)]
         if total > 0:
-            share = min(done / total, 1.0)
+            done = min(done, total)  # a total may be an estimate
+            share = done / total
             if bar:
                 parts.append(f"[{'#' * round(share * _BAR):<{_BAR}}]")
             parts.append(f"{share:4.0%}")
