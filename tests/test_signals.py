@@ -1,5 +1,7 @@
 """The contract of a signal, held against each of them: also those of installed packages."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from conftest import TOY_ITEMS
@@ -22,7 +24,7 @@ def toy_embed(texts):
     """Vectors of the characters' bigrams: the same text, the same vector."""
     rows = np.zeros((len(texts), 32), np.float32)
     for row, text in zip(rows, texts, strict=True):
-        for a, b in zip(text, text[1:], strict=False):
+        for a, b in pairwise(text):
             row[(ord(a) * 31 + ord(b)) % 32] += 1.0
         row /= max(float(np.linalg.norm(row)), 1e-9)
     return rows
