@@ -68,7 +68,7 @@ inline std::vector<float> features(Rows<float> values, Span<int64_t> groups) {
                     out[2] = 1.0f;
                 } else if (v > 0.0f) {
                     out[0] = v / most[s];
-                    out[1] = std::log1p(100.0f * out[0]);
+                    out[1] = std::log(1.0f + 100.0f * out[0]);
                 }
             }
         }
@@ -108,6 +108,16 @@ inline void check_finite(Rows<float> x) {
         if (!std::isfinite(x.data[i])) {
             throw std::invalid_argument("feature " + std::to_string(i % x.dim) + " of row " +
                                         std::to_string(i / x.dim) + " is not finite");
+        }
+    }
+}
+
+inline void check_weights(Span<double> weights, int64_t f, const char* name) {
+    check_size(weights.size, f, name);
+    for (int64_t j = 0; j < f; ++j) {
+        if (!std::isfinite(weights[j])) {
+            throw std::invalid_argument(std::string(name) + "[" + std::to_string(j) +
+                                        "] is not finite; learning from it would spread");
         }
     }
 }
@@ -242,8 +252,8 @@ class Loss {
 // Minimizes  mean loss + l2 / 2 · |θ - prior|²  from theta, to convergence (see `minimize`).
 inline Minimum fit(const Pools& pools, Span<double> theta, Span<double> prior, double l2,
                    int max_steps, double tol, int n_threads) {
-    check_size(theta.size, pools.x.dim, "theta");
-    check_size(prior.size, pools.x.dim, "prior");
+    detail::check_weights(theta, pools.x.dim, "theta0");
+    detail::check_weights(prior, pools.x.dim, "prior");
     if (!(l2 >= 0.0)) {
         throw std::invalid_argument("l2 is " + std::to_string(l2) + "; it must be 0 or more");
     }
@@ -268,6 +278,8 @@ inline void step(Rows<float> x, double* theta, double* g2, int64_t chosen, doubl
                                 std::to_string(x.n_rows) + " rows");
     }
     detail::check_finite(x);
+    detail::check_weights({theta, x.dim}, x.dim, "theta");
+    detail::check_weights({g2, x.dim}, x.dim, "g2");
     std::vector<double> scores(x.n_rows);
     for (int64_t i = 0; i < x.n_rows; ++i) scores[i] = detail::inner(x.row(i), theta, x.dim);
     detail::log_normalize(scores.data(), x.n_rows);

@@ -251,13 +251,13 @@ inline std::vector<float> InvertedIndex::coverage(Span<uint32_t> terms, Mask mas
     for (uint32_t term : distinct) {
         const Postings found = find(term);
         const float part = idf(found.size());
-        total += part;  // in the same order as below: an item that holds all gets exactly 1
+        total += part;  // summed in the order of the shares: an item that holds all gets exactly 1
         for (int64_t p = found.begin; p < found.end; ++p) {
             if (mask.allows(item_[p])) shares[item_[p]] += part;
         }
     }
     if (total > 0.0f) {
-        for (float& share : shares) share = std::min(share / total, 1.0f);
+        for (float& share : shares) share /= total;
     }
     return shares;
 }

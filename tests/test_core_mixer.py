@@ -154,6 +154,40 @@ def test_the_fit_finds_the_theta_that_made_the_choices(rng):
     assert len(losses) < 40
 
 
+def test_targets_that_sum_to_nearly_one_keep_the_gradient_exact():
+    x, groups = np.array([[1], [0]], F32), np.array([0, 2], np.int64)
+    target, theta = np.array([0.7, 0.2995], F32), np.ones(1)
+    _, gradient = _core.loss_grad(x, theta, target, groups, 1)
+    above = _core.loss_grad(x, theta + 1e-5, target, groups, 1)[0]
+    below = _core.loss_grad(x, theta - 1e-5, target, groups, 1)[0]
+    assert gradient[0] == pytest.approx((above - below) / 2e-5, abs=1e-8)
+
+
+def test_features_of_very_different_sizes_still_converge(rng):
+    x, target, groups = draw_pools(rng, n_pools=60)
+    x *= np.array([0.01, 0.1, 1, 10, 100], F32)
+    theta, losses = _core.fit(x, np.zeros(5), np.zeros(5), 1e-3, target, groups, 500, 1e-7, 1)
+    assert len(losses) < 400
+    gradient = _core.loss_grad(x, theta, target, groups, 1)[1] + 1e-3 * theta
+    assert np.abs(gradient).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["theta0", "prior"])
+def test_a_fit_from_weights_that_are_not_finite_is_refused(name):
+    weights = {"theta0": np.zeros(1), "prior": np.zeros(1)} | {name: np.array([np.nan])}
+    with pytest.raises(ValueError, match=rf"{name}\[0\] is not finite"):
+        _core.fit(
+            x=np.ones((1, 1), F32),
+            l2=0.1,
+            target=np.ones(1, F32),
+            groups=np.array([0, 1], np.int64),
+            max_steps=5,
+            tol=0.0,
+            n_threads=1,
+            **weights,
+        )
+
+
 def test_a_fit_without_evidence_is_the_prior():
     x, groups = np.ones((3, 2), F32), np.array([0, 3], np.int64)
     prior = np.array([1.0, -2.0])
@@ -203,6 +237,8 @@ def test_a_refused_step_leaves_theta_as_it_was():
         _core.step(np.array([[0, np.nan]], F32), theta, g2, 0, 0.1)
     with pytest.raises(IndexError, match="chosen is 1; the pool has 1 rows"):
         _core.step(np.zeros((1, 2), F32), theta, g2, 1, 0.1)
+    with pytest.raises(ValueError, match=r"g2\[1\] is not finite"):
+        _core.step(np.zeros((1, 2), F32), theta, np.array([1, np.nan]), 0, 0.1)
     assert (theta.tolist(), g2.tolist()) == ([1, 1], [1, 1])
 
 

@@ -60,6 +60,14 @@ def test_equal_answers_share_a_node():
     assert trie.answers_at(1).tolist() == [0, 2]
 
 
+def test_many_equal_answers_come_in_their_order(rng):
+    answers = [[int(t)] for t in rng.integers(0, 3, 300)]
+    trie = trie_of(answers)
+    for node in (1, 2, 3):
+        same = [i for i, answer in enumerate(answers) if answer == [trie.token[node]]]
+        assert trie.answers_at(node).tolist() == same
+
+
 def test_a_trie_of_nothing_is_a_root():
     trie = trie_of([])
     assert trie.token.tolist() == [-1]
