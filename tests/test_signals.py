@@ -140,6 +140,7 @@ def test_items_without_a_vector_are_unknown_to_dense(store, toy_catalog, vectors
         ("running shoes", "Trail Running Shoe", ["running", "shoes"]),
         ("适合慢跑的运动鞋", "运动鞋 男款", ["运动鞋"]),
         ("camera", "Trail Running Shoe", []),
+        ("shoes for the trail, shoes", "Shoes for the Trail", ["shoes", "trail"]),
         ("", "x", []),
     ],
 )

@@ -12,11 +12,14 @@ import numpy as np
 
 from pyrec.rows import digest_text
 from pyrec.signals.base import F32, U32, CatalogSignal, Question
+from pyrec.stopwords import STOP_WORDS
 from pyrec.text import analyze, hash_terms, words
 from pyrec.types import Item
 
 K1 = 1.2
 B = 0.75
+
+_LITTLE = STOP_WORDS["en"]
 
 
 def question_terms(question: Question) -> U32:
@@ -28,12 +31,15 @@ def question_terms(question: Question) -> U32:
 def shared_words(text: str, other: str) -> list[str]:
     """Return the words of one text that another has too, in order, as they are written.
 
-    Of a run without spaces (Chinese, Japanese) the longest part that both have.
+    Words that say little ("for") are left out. Of a run without spaces (Chinese, Japanese) the
+    longest part that both have is quoted.
     """
     there = set(analyze(other))
     folded = " ".join(words(other))
     found: list[str] = []
-    for word in dict.fromkeys(words(text)):
+    for word in words(text):
+        if word in _LITTLE:
+            continue
         terms = analyze(word)
         if len(terms) <= 1:
             if terms and terms[0] in there:
@@ -41,7 +47,7 @@ def shared_words(text: str, other: str) -> list[str]:
         elif any(term in there for term in terms):
             match = SequenceMatcher(None, word, folded, autojunk=False).find_longest_match()
             found.append(word[match.a : match.a + match.size])
-    return found
+    return list(dict.fromkeys(found))
 
 
 class Lexical(CatalogSignal):
