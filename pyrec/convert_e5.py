@@ -13,8 +13,8 @@ Little-endian, in this order:
     i32, u32   entries and bytes of a normalization map; then the map
     i32        tensors; each u16 name length, name, u8 kind, u32 elements, u64 offset, u64 bytes
 
-`models.py` calls it. The normalization map is left out: NFKC says the same for all but some
-control characters and rare modifier letters, and the caller normalizes text anyway.
+`model_install.py` calls it. The normalization map is left out: `vocabulary.normalize` says the same
+for all but 73 characters that Unicode has added since.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def _core() -> Iterator[Finding]:
 
 def _llama() -> Iterator[Finding]:
     try:
-        from pyrec.lm import system_info
+        from pyrec.llama import system_info
 
         features = ", ".join(re.findall(r"(\w+) = 1", system_info()))
     except (ImportError, OSError, RuntimeError) as error:

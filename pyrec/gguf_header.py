@@ -1,8 +1,9 @@
-"""Reads the head of a GGUF file, to tell a whole model file from a foreign or truncated one.
+"""Reads the head of a GGUF file: what it says of itself, and where its arrays and tensors lie.
 
-`model_folder.py` asks before a file is handed to llama.cpp. Our own reader, because the `gguf`
-package builds every token of the vocabulary and takes over a second to open a large one; this one
-skips arrays. Source: the GGUF specification, `docs/gguf.md` of ggml.
+`model_folder.py` asks, to tell a whole model file from a foreign or truncated one; `vocabulary.py`
+finds the tokens. Our own reader, because the `gguf` package builds every token of the vocabulary
+and takes over a second to open a large one; this one steps over arrays.
+Source: the GGUF specification, `docs/gguf.md` of ggml.
 
     "GGUF"  u32 version  u64 tensors  u64 entries
     entry   string key, u32 type, value             (string: u64 bytes, then UTF-8)
@@ -12,11 +13,17 @@ skips arrays. Source: the GGUF specification, `docs/gguf.md` of ggml.
 
 from __future__ import annotations
 
+import math
+import mmap
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BufferedReader
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
+from pyrec import _core
 from pyrec.errors import ModelFileError
 
 Scalar = str | int | float | bool
@@ -44,18 +51,42 @@ _BLOCKS = {
 
 
 @dataclass(frozen=True)
+class Block:
+    """Where the values of an array or a tensor lie.
+
+    Attributes:
+        type: of one value: of GGUF for an array, of ggml for a tensor.
+        shape: how many values there are; of a matrix first the width of a row, as ggml has it.
+        start: the place of the first byte in the file.
+        n_bytes: how many bytes follow from there.
+    """
+
+    type: int
+    shape: tuple[int, ...]
+    start: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
 class GgufHeader:
     """What a GGUF says of itself.
 
     Attributes:
-        metadata: its entries with one value; arrays are left out.
-        n_tensors: tensors in the file.
+        metadata: its entries with one value.
+        arrays: its entries with many values.
+        tensors: by name.
         n_bytes: the least length of a whole file.
     """
 
     metadata: dict[str, Scalar]
-    n_tensors: int
+    arrays: dict[str, Block]
+    tensors: dict[str, Block]
     n_bytes: int
+
+    @property
+    def n_tensors(self) -> int:
+        """How many tensors the file holds."""
+        return len(self.tensors)
 
     @property
     def architecture(self) -> str:
@@ -79,22 +110,21 @@ def read_header(path: Path) -> GgufHeader:
             in its head, or shorter than its tensors.
         OSError: the file cannot be read.
     """
+    n = _FIRST_READ
     with open(path, "rb") as file:
         size = path.stat().st_size
-        data = file.read(_FIRST_READ)
-        _check_magic(path, data)
+        _check_magic(path, file.read(8))
         while True:
             try:
-                header = _parse(data)
+                header = _parse(_beginning(file, min(n, size)))
                 break
             except (struct.error, IndexError):
-                more = file.read(len(data)) if len(data) < _HEADER_LIMIT else b""
-                if not more:
+                if n >= min(size, _HEADER_LIMIT):
                     raise ModelFileError(
                         f"{path} is truncated or damaged: its {size:,} bytes end, or make no "
                         "sense, within the head of the GGUF; fetch it again"
                     ) from None
-                data += more
+                n *= 2
             except ValueError as error:
                 raise ModelFileError(f"{path} is damaged: {error}; fetch it again") from None
     if size < header.n_bytes:
@@ -102,6 +132,18 @@ def read_header(path: Path) -> GgufHeader:
             f"{path} is truncated: {size:,} bytes of {header.n_bytes:,}; fetch it again"
         )
     return header
+
+
+def _beginning(file: BufferedReader, n: int) -> mmap.mmap:
+    """Read the first n bytes of a file.
+
+    Into memory of their own, which goes back to the system at once: of a freed `bytes` object the
+    allocator keeps up to twice those 16 MB for later.
+    """
+    data = mmap.mmap(-1, n)
+    file.seek(0)
+    file.readinto(data)
+    return data
 
 
 def _check_magic(path: Path, data: bytes) -> None:
@@ -118,11 +160,12 @@ def _check_magic(path: Path, data: bytes) -> None:
     )
 
 
-def _parse(data: bytes) -> GgufHeader:
+def _parse(data: mmap.mmap) -> GgufHeader:
     u32, u64 = _U32.unpack_from, _U64.unpack_from
     (n_tensors,), (n_entries,) = u64(data, 8), u64(data, 16)
     at = 24
     metadata: dict[str, Scalar] = {}
+    arrays: dict[str, Block] = {}
     for _ in range(n_entries):
         key, at = _string(data, at)
         (type_,) = u32(data, at)
@@ -130,31 +173,33 @@ def _parse(data: bytes) -> GgufHeader:
         if type_ == _STRING:
             metadata[key], at = _string(data, at)
         elif type_ == _ARRAY:
-            at = _skip_array(data, at)
+            arrays[key] = _array(data, at)
+            at = arrays[key].start + arrays[key].n_bytes
         else:
             (metadata[key],) = _scalar(type_).unpack_from(data, at)
             at += _scalar(type_).size
-    end = 0
+    tensors: dict[str, Block] = {}
     for _ in range(n_tensors):
-        _, at = _string(data, at)
+        name, at = _string(data, at)
         (n_dims,) = u32(data, at)
         if n_dims > 4:
             raise ValueError(f"its head holds a tensor of {n_dims} dimensions")
-        shape = struct.unpack_from(f"<{n_dims}QIQ", data, at + 4)
+        *shape, type_, offset = struct.unpack_from(f"<{n_dims}QIQ", data, at + 4)
         at += 4 + 8 * n_dims + 12
-        per_block, block_bytes = _BLOCKS.get(shape[-2], (1, 0))
-        n_weights = 1
-        for n in shape[:n_dims]:
-            n_weights *= n
-        end = max(end, shape[-1] + n_weights // per_block * block_bytes)
+        per_block, block_bytes = _BLOCKS.get(type_, (1, 0))
+        n_bytes = math.prod(shape) // per_block * block_bytes
+        tensors[name] = Block(type_, tuple(shape), offset, n_bytes)
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or alignment < 1:
         raise ValueError(f"its head states an alignment of {alignment!r}")
     start = -(-at // alignment) * alignment if n_tensors else at
-    return GgufHeader(metadata, n_tensors, start + end)
+    # Until here a tensor's place was counted from the first one's.
+    tensors = {name: replace(b, start=start + b.start) for name, b in tensors.items()}
+    end = max((b.start + b.n_bytes for b in tensors.values()), default=start)
+    return GgufHeader(metadata, arrays, tensors, end)
 
 
-def _string(data: bytes, at: int) -> tuple[str, int]:
+def _string(data: mmap.mmap, at: int) -> tuple[str, int]:
     (n,) = _U64.unpack_from(data, at)
     at += 8
     if at + n > len(data):
@@ -162,18 +207,18 @@ def _string(data: bytes, at: int) -> tuple[str, int]:
     return data[at : at + n].decode("utf-8", "replace"), at + n
 
 
-def _skip_array(data: bytes, at: int) -> int:
+def _array(data: mmap.mmap, at: int) -> Block:
     type_, n = struct.unpack_from("<IQ", data, at)
     at += 12
     if type_ == _STRING:
-        length = _U64.unpack_from
-        for _ in range(n):
-            at += 8 + length(data, at)[0]
+        if n > len(data):  # no number that C++ could count to, in a damaged file
+            raise IndexError
+        end = _core.skip_strings(np.frombuffer(data, np.uint8), at, n)
     else:
-        at += n * _scalar(type_).size
-    if at > len(data):
+        end = at + n * _scalar(type_).size
+    if end > len(data):
         raise IndexError
-    return at
+    return Block(type_, (n,), at, end - at)
 
 
 def _scalar(type_: int) -> struct.Struct:

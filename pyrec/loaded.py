@@ -10,8 +10,9 @@ import threading
 from pathlib import Path
 
 from pyrec import manifest, model_folder
+from pyrec.embedder import Embedder
 from pyrec.errors import ModelFileError, ModelNotFoundError
-from pyrec.lm import Embedder, LanguageModel
+from pyrec.lm import LanguageModel
 from pyrec.model_folder import ModelFile
 
 AUTO = "auto"

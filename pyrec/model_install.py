@@ -110,7 +110,7 @@ def _derive(step: str, source: Path, target: Path) -> None:
     # Imported here: both take a fifth of a second to load, and only a pull needs them.
     verb, _, argument = step.partition(":")
     if verb == "requantize":
-        from pyrec.lm import requantize
+        from pyrec.llama import requantize
 
         try:
             requantize(source, target, argument)

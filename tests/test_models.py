@@ -19,7 +19,7 @@ from model_samples import (
     write_wheel,
 )
 
-from pyrec import lm, manifest, model_install, models
+from pyrec import llama, manifest, model_install, models
 from pyrec.errors import ChecksumError, ModelError, ModelFileError, ModelNotFoundError
 from pyrec.gguf_header import read_header
 
@@ -236,7 +236,7 @@ def test_disk_that_fills_up_while_requantizing_is_named(tiny, models_folder, mon
     def broken(*_):
         raise ModelFileError("iostream error")
 
-    monkeypatch.setattr(lm, "requantize", broken)
+    monkeypatch.setattr(llama, "requantize", broken)
     with pytest.raises(ModelFileError, match="iostream"):
         models.pull("quick", accept_license=True)
     monkeypatch.setattr(model_install.shutil, "disk_usage", lambda _: DiskUsage(1, 1, 0))

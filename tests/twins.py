@@ -194,5 +194,30 @@ def step(x, theta, g2, chosen, rate):
     return theta - rate * gradient / (np.sqrt(g2) + 1e-8), g2
 
 
+# unigram.h
+
+
+def unigram(pieces, scores, unknown, text):
+    """Try every piece at every place; a piece is None for a token that stands for no text."""
+    line = "".join("\u2581" + word for word in text.split(" ") if word)
+    tokens = {piece: token for token, piece in enumerate(pieces) if piece is not None}
+    unknown_score = np.float32(min(scores[token] for token in tokens.values())) - np.float32(10)
+    best: list[tuple[float, list[int]]] = [(0.0, [])] + [(-np.inf, [])] * len(line)
+    for start in range(len(line)):
+        so_far, way = best[start]
+        for end in range(start + 1, len(line) + 1):
+            token = tokens.get(line[start:end])
+            if token is not None:
+                score = so_far + float(np.float32(scores[token]))
+            elif end == start + 1:
+                token, score = unknown, so_far + float(unknown_score)
+            else:
+                continue
+            if score > best[end][0]:
+                best[end] = score, [*way, token]
+    way = best[-1][1]
+    return [t for i, t in enumerate(way) if t != unknown or i == 0 or way[i - 1] != unknown]
+
+
 def _masked(scores, mask):
     return scores if mask is None else np.where(mask, scores, 0)

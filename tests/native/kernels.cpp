@@ -8,6 +8,7 @@
 #include <limits>
 #include <random>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "beam.h"
@@ -17,6 +18,7 @@
 #include "sparse.h"
 #include "topk.h"
 #include "trie.h"
+#include "unigram.h"
 
 using namespace pyrec;
 
@@ -225,6 +227,29 @@ void test_mixer(Random& random) {
     }
 }
 
+void test_unigram(Random& random) {
+    for (int round = 0; round < 300; ++round) {
+        const int64_t n = 1 + random.below(30);
+        std::vector<uint8_t> strings;
+        std::vector<int32_t> types(n);
+        for (int64_t i = 0; i < n; ++i) {
+            const int64_t length = random.below(6);
+            for (int byte = 0; byte < 8; ++byte) strings.push_back(byte == 0 ? uint8_t(length) : 0);
+            for (int64_t j = 0; j < length; ++j) strings.push_back(uint8_t(random.below(256)));
+            types[i] = 1 + int32_t(random.below(6));
+        }
+        const auto scores = random.normals(n);
+        CHECK(skip_strings(span(strings), 0, n) == int64_t(strings.size()));
+        check_throws<std::out_of_range>([&] { skip_strings(span(strings), 1, n); });
+        const Unigram unigram(span(strings), span(scores), span(types), 0);
+        std::string text;  // often no UTF-8: that must do no harm
+        const int64_t length = random.below(40);
+        for (int64_t i = 0; i < length; ++i) text += char(random.below(256));
+        for (const int32_t token : unigram.encode(text, 100)) CHECK(token >= 0 && token < n);
+        CHECK(unigram.encode(text, 3).size() <= 3);
+    }
+}
+
 int main() {
     Random random;
     test_topk(random);
@@ -233,6 +258,7 @@ int main() {
     test_log_sum_exp(random);
     test_trie_and_beam(random);
     test_mixer(random);
+    test_unigram(random);
     std::puts("all kernels passed");
     return 0;
 }
