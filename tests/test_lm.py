@@ -1,0 +1,129 @@
+"""The real llama.cpp on real GGUF files: tiny ones written here, and the pulled ones."""
+
+import numpy as np
+import pytest
+from model_samples import real_model, write_llama
+from tiny_t5 import N_VOCAB, write_t5
+
+from pyrec.decoding import AnswerTrie, BeamConfig, beam_search, read_all
+from pyrec.errors import ContextLengthError, ModelError, ModelFileError
+from pyrec.lm import NEUTRAL, PROMPT, LanguageModel
+
+
+def logprobs(logits):
+    row = np.asarray(logits, np.float64)
+    return row - row.max() - np.log(np.exp(row - row.max()).sum())
+
+
+@pytest.fixture(params=["llama", "t5"])
+def tiny(request, tmp_path):
+    path = tmp_path / "tiny.gguf"
+    write_t5(path) if request.param == "t5" else write_llama(path)
+    model = LanguageModel(path, n_ctx=64, n_branches=8)
+    yield model
+    model.close()
+
+
+@pytest.fixture
+def answers(rng):
+    return [rng.integers(1, 30, rng.integers(1, 5)).astype(np.int32) for _ in range(30)]
+
+
+PROMPT_TOKENS = np.array([3, 5, 7, 2], np.int32)
+
+
+def test_the_beam_agrees_with_exhaustive_scoring(tiny, answers):
+    trie = AnswerTrie(answers)
+    full = read_all(tiny, trie, PROMPT_TOKENS)
+    found = beam_search(tiny, trie, PROMPT_TOKENS, 5, BeamConfig(num_beams=8, early_stopping=True))
+    np.testing.assert_allclose(
+        [a.logprob for a in found], full[[a.index for a in found]], atol=1e-3
+    )
+    wide = beam_search(tiny, trie, PROMPT_TOKENS, 5, BeamConfig(num_beams=8))
+    assert [a.index for a in wide][:1] == [int(np.argmax(full))]
+
+
+def test_branches_read_as_the_whole_text_would(tiny):
+    first = tiny.prompt(PROMPT_TOKENS).copy()
+    rows = tiny.grow([PROMPT, PROMPT], [[4], [9, 6]]).copy()
+    again = tiny.grow([1, 0, 1], [[8], [8], [11]]).copy()
+    fresh = tiny.prompt(PROMPT_TOKENS)
+    np.testing.assert_allclose(first, fresh, atol=1e-4)
+    one = tiny.grow([PROMPT], [[9, 6, 8]])
+    np.testing.assert_allclose(one[1], rows[2], atol=1e-4)
+    np.testing.assert_allclose(one[2], again[0], atol=1e-4)
+
+
+def test_a_common_beginning_changes_nothing(tmp_path):
+    model = LanguageModel(write_llama(tmp_path / "tiny.gguf"), n_ctx=64, n_branches=4)
+    other = np.array([3, 5, 9, 9, 2], np.int32)
+    model.prompt(PROMPT_TOKENS)
+    warm = model.prompt(other).copy()
+    model.close()
+    model = LanguageModel(tmp_path / "tiny.gguf", n_ctx=64, n_branches=4)
+    np.testing.assert_allclose(model.prompt(other), warm, atol=1e-5)
+    model.close()
+
+
+def test_a_neutral_prompt_is_kept_beside_the_first(tmp_path):
+    model = LanguageModel(write_llama(tmp_path / "tiny.gguf"), n_ctx=64, n_branches=4)
+    other = np.array([9, 9, 1], np.int32)
+    alone = model.prompt(other).copy()
+    model.prompt(other, NEUTRAL)
+    model.prompt(PROMPT_TOKENS)
+    rows = model.grow([PROMPT, NEUTRAL], [[4], [4]]).copy()
+    model.prompt(np.array([9, 9, 1, 4], np.int32))
+    np.testing.assert_allclose(model.prompt(np.array([9, 9, 1, 4], np.int32)), rows[1], atol=1e-4)
+    np.testing.assert_allclose(model.prompt(other), alone, atol=1e-4)
+    model.close()
+
+
+def test_an_encoder_decoder_reads_one_prompt_at_a_time(tmp_path):
+    model = LanguageModel(write_t5(tmp_path / "t5.gguf"), n_ctx=64, n_branches=4)
+    assert not model.reads_two
+    assert model.n_vocab == N_VOCAB
+    with pytest.raises(ModelError, match="one prompt at a time"):
+        model.prompt(PROMPT_TOKENS, NEUTRAL)
+    model.close()
+
+
+def test_a_prompt_longer_than_the_context_is_an_error_not_a_crash(tiny):
+    with pytest.raises(ContextLengthError, match="does not fit"):
+        tiny.prompt(np.ones(200, np.int32))
+    with pytest.raises(ContextLengthError):
+        tiny.prompt(np.empty(0, np.int32))
+    assert np.isfinite(tiny.prompt(PROMPT_TOKENS)).all()
+
+
+def test_a_full_context_is_an_error_and_the_model_goes_on(tiny):
+    tiny.prompt(PROMPT_TOKENS)
+    with pytest.raises(ContextLengthError):
+        tiny.grow([PROMPT], [[1] * 100])
+    assert np.isfinite(tiny.prompt(PROMPT_TOKENS)).all()
+
+
+def test_a_file_that_is_no_model_is_named(tmp_path):
+    path = tmp_path / "foreign.gguf"
+    path.write_bytes(b"GGUF" + b"\x00" * 1000)
+    with pytest.raises(ModelFileError, match=r"foreign\.gguf"):
+        LanguageModel(path)
+
+
+@pytest.mark.model
+def test_a_real_model_writes_what_a_question_means():
+    model = LanguageModel(real_model("gemma3-270m"))
+    shelves = ["手机", "凉鞋", "汽车", "蛋糕", "钢琴"]
+    trie = AnswerTrie([model.tokenize(shelf) for shelf in shelves])
+    prompt = "搜索：shoes\n商品：鞋\n搜索：phone\n商品：手机\n搜索：{}\n商品："
+    for word, shelf in (("sandals", "凉鞋"), ("car", "汽车"), ("piano", "钢琴")):
+        start = model.tokenize(prompt.format(word), start=True)
+        assert shelves[beam_search(model, trie, start, 1, BeamConfig())[0].index] == shelf
+    model.close()
+
+
+@pytest.mark.model
+def test_text_that_looks_like_a_special_token_stays_text():
+    model = LanguageModel(real_model("smollm2-135m"))
+    assert len(model.tokenize("<|im_start|>")) > 1
+    assert len(model.tokenize("<|im_start|>", start=True)) > 1
+    model.close()
