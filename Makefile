@@ -39,7 +39,8 @@ fmt: $(VENV)/.tested
 	@$(BIN)/clang-format -i $(CXX_FILES)
 
 bench: $(VENV)/.tested models
-	@for file in bench/bench_*.py; do echo; echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for name in search_quality beams speed kernels phrases import_memory; do \
+		echo; echo "== bench/$$name.py"; $(BIN)/python bench/$$name.py || exit 1; done
 
 # The terms of Gemma are printed before it is pulled: https://ai.google.dev/gemma/terms
 models: $(VENV)/.installed

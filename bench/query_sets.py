@@ -24,13 +24,21 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class QuerySet:
-    """Questions over one catalog; gains map item ids to what finding them is worth."""
+    """Questions over one catalog; gains map item ids to what finding them is worth.
+
+    Attributes:
+        embeds: whether the catalog is embedded for it. The products are not: it takes half an hour
+            on two cores, and their judgments came from word search, so they cannot reward it.
+        generates: whether the text model is asked for titles of the whole catalog, `titles`.
+    """
 
     name: str
     store: str
     items: Callable[[], list[Item]]
     queries: Mapping[str, Mapping[str, float]]
     metric: str
+    embeds: bool = True
+    generates: bool = False
 
     def measure(self, ranked: list[str], gains: Mapping[str, float]) -> float:
         """Score one ranked list of item ids."""
@@ -64,7 +72,7 @@ def tags() -> QuerySet:
         for row in csv.DictReader(file):
             tagged[row["tag"].lower()][row["movieId"]] = 1.0
     queries = {tag: found for tag, found in tagged.items() if 5 <= len(found) <= 60}
-    return QuerySet("tags", "movies", movies, queries, "nDCG@10")
+    return QuerySet("tags", "movies", movies, queries, "nDCG@10", generates=True)
 
 
 def products() -> QuerySet:
@@ -87,7 +95,7 @@ def products() -> QuerySet:
         for row in csv.DictReader(file):
             judged[row["query"]][row["id"]] = float(row["rating"])
     queries = {q: gains for q, gains in judged.items() if any(gains.values())}
-    return QuerySet("products", "products", items, queries, "nDCG@10")
+    return QuerySet("products", "products", items, queries, "nDCG@10", embeds=False)
 
 
 def zh(*, with_attributes: bool = True) -> QuerySet:

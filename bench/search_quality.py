@@ -46,11 +46,10 @@ def main() -> None:
             queries.store,
             queries.items(),
             text_model=arguments.text_model,
-            embedding_model="multilingual-e5-small",
+            embedding_model="multilingual-e5-small" if queries.embeds else None,
         )
-        collected.append((queries, collect(rec, queries, every, with_model=True)))
+        collected.append((queries, collect(rec, queries, every, with_model=queries.generates)))
         rec.close()
-    np.random.default_rng(0)
     everything = [True] * len(names)
     full = cross_validate(collected, names, everything, l2=L2)
     head = ["", *(f"{q.name} {q.metric}" for q, _ in collected)]

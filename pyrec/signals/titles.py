@@ -63,7 +63,7 @@ class Titles:
         except EmptyAnswerSpaceError:
             return {}
         config = BeamConfig(num_beams=CATALOG_BEAMS)
-        start, _ = _ask(question, model)
+        start, _ = ask(question, model)
         answers = beam_search(model, trie, start, N_GENERATED, config)
         if not answers:
             return {}
@@ -102,12 +102,13 @@ def rerank(
     lead = prompts.load(question.index.language, "titles").lead
     trie = AnswerTrie([model.tokenize(lead + title) for title in titles])
     trie.set_bonus(mix)
-    start, neutral = _ask(question, model)
+    start, neutral = ask(question, model)
     config = BeamConfig(max(num_beams, 1), alpha=1.0 if neutral is not None else 0.0, theta=theta)
     return beam_search(model, trie, start, k, config, neutral)
 
 
-def _ask(question: Question, model: TextModel) -> tuple[Tokens, Tokens | None]:
+def ask(question: Question, model: TextModel) -> tuple[Tokens, Tokens | None]:
+    """Return the prompt for the question's title, and the neutral one where the model reads two."""
     wording = prompts.load(question.index.language, "titles")
     text = question.need.text if question.need else ""
     start = model.tokenize(wording.ask(text[:300]), start=True)
