@@ -100,6 +100,11 @@ class InvertedIndex {
         weight_.push_back(weight);
     }
 
+    void append_range(const InvertedIndex& old, int64_t from, int64_t to) {
+        item_.insert(item_.end(), old.item_.begin() + from, old.item_.begin() + to);
+        weight_.insert(weight_.end(), old.weight_.begin() + from, old.weight_.begin() + to);
+    }
+
     std::vector<uint32_t> terms_;  // (n_terms) ascending
     std::vector<int64_t> ptr_;     // (n_terms + 1) where each term's postings start
     std::vector<int32_t> item_;    // (nnz) ascending within a term
@@ -186,13 +191,20 @@ inline void InvertedIndex::merge(const InvertedIndex& old, const std::vector<uin
             t < old.n_terms() && (next == added.end() || old.terms_[t] <= next->term());
         const uint32_t term = from_old ? old.terms_[t] : next->term();
         if (from_old) {
-            for (int64_t p = old.ptr_[t]; p < old.ptr_[t + 1]; ++p) {
-                const int32_t item = old.item_[p];
-                if (replaced[item]) continue;
-                for (; next != added.end() && next->term() == term && next->item() < item; ++next) {
+            for (int64_t from = old.ptr_[t], end = old.ptr_[t + 1]; from < end;) {
+                // What stays and comes before the next added posting is copied in one go.
+                const bool adding = next != added.end() && next->term() == term;
+                const int32_t before = adding ? next->item() : INT32_MAX;
+                int64_t to = from;
+                while (to < end && old.item_[to] < before && !replaced[old.item_[to]]) ++to;
+                append_range(old, from, to);
+                if (to < end && replaced[old.item_[to]]) {
+                    ++to;
+                } else if (to < end) {
                     append(next->item(), next->weight);
+                    ++next;
                 }
-                append(item, old.weight_[p]);
+                from = to;
             }
             ++t;
         }
