@@ -136,7 +136,13 @@ class Model:
 
         Returns:
             (n_tokens,) int32.
+
+        Raises:
+            ModelFileError: the file has no tokenizer.
         """
+        if llama.llama_vocab_type(self._vocab) == llama.LLAMA_VOCAB_TYPE_NONE:
+            # llama.cpp would end the process.
+            raise ModelFileError(f"{self.path} holds no tokenizer; it cannot read text")
         data = text.encode("utf-8", "replace")
         size = len(data) + 8
         while True:

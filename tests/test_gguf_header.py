@@ -34,6 +34,19 @@ def test_length_stated_by_the_tensor_table_is_the_length_of_the_file(whole, scra
     assert len(whole) - 32 < header.n_bytes <= len(whole)
 
 
+def test_arrays_and_tensors_lie_where_the_header_says(tmp_path):
+    path = write_llama(tmp_path / "tiny.gguf", n_tokens_listed=3)
+    header, data = read_header(path), path.read_bytes()
+    tokens = header.arrays["tests.tokens"]
+    assert (tokens.type, tokens.shape) == (8, (3,))
+    inside = data[tokens.start : tokens.start + tokens.n_bytes]
+    assert inside == b"".join(b"\6" + bytes(7) + b"token%d" % i for i in range(3))
+    for tensor in gguf.GGUFReader(path).tensors:
+        block = header.tensors[tensor.name]
+        assert block.shape == tuple(tensor.shape.tolist())
+        assert data[block.start : block.start + block.n_bytes] == tensor.data.tobytes()
+
+
 def test_text_and_embedding_models_are_told_apart(tmp_path):
     assert read_header(write_llama(tmp_path / "a.gguf")).kind == "text"
     assert read_header(write_embedder(tmp_path / "b.gguf")).kind == "embedding"
