@@ -21,6 +21,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -201,7 +202,12 @@ class Loss {
         const int64_t n_workers = std::min<int64_t>(n_threads_, std::max<int64_t>(n_blocks, 1));
         std::vector<std::vector<double>> scores(n_workers, std::vector<double>(longest_));
         std::vector<std::thread> helpers;
-        for (int64_t w = 1; w < n_workers; ++w) helpers.emplace_back(work, &scores[w]);
+        helpers.reserve(n_workers);
+        try {
+            for (int64_t w = 1; w < n_workers; ++w) helpers.emplace_back(work, &scores[w]);
+        } catch (const std::system_error&) {
+            // The system gives no more threads: those there are do all the blocks.
+        }
         work(&scores[0]);
         for (std::thread& helper : helpers) helper.join();
 

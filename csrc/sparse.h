@@ -5,9 +5,10 @@
 // `updated` merges new rows with the old postings into another one, and whoever still reads the
 // old one is not disturbed.
 //
-//   idf(t)      = log(1 + (N - df + ½) / (df + ½))            N items with a row, df that hold t
-//   bm25(i)     = Σ over t of  weight(t) · idf(t) · tf · (k1 + 1) / (tf + k1 · (1 - b + b · len /
-//   mean len)) coverage(i) = Σ idf of the query's terms that i holds / Σ idf of the query's terms
+//   idf(t)      = log(1 + (N - df + ½) / (df + ½))           N items have a row, df of them hold t
+//   bm25(i)     = Σ over t of  weight(t) · idf(t) · tf · (k1 + 1) / (tf + norm(i))
+//   norm(i)     = k1 · (1 - b + b · length of i / mean length)
+//   coverage(i) = Σ idf of the query's terms that i holds / Σ idf of the query's terms
 //
 // BM25: Robertson and Zaragoza, The Probabilistic Relevance Framework (2009).
 #pragma once
