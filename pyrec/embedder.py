@@ -56,12 +56,10 @@ class Embedder(Model):
         self.n_ctx = n_ctx
         self._query_prefix = query_prefix
         self._passage_prefix = passage_prefix
-        self._n_rows = 4
         params = llama.llama_context_default_params()
-        params.n_ctx = params.n_batch = params.n_ubatch = n_ctx * self._n_rows
-        params.n_seq_max = self._n_rows
+        params.n_ctx = params.n_batch = params.n_ubatch = n_ctx
+        params.n_seq_max = 1
         params.embeddings = True
-        params.kv_unified = True
         self._open_context(params, self._rows.width if self._rows else 0)
         self.dim = int(llama.llama_model_n_embd(self._model))
 
@@ -96,26 +94,20 @@ class Embedder(Model):
 
     def _embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         rows = np.empty((len(texts), self.dim), np.float32)
+        # Several texts a call were tried: no faster, and each takes memory.
         with self.lock:
-            for first in range(0, len(texts), self._n_rows):
-                some = texts[first : first + self._n_rows]
-                rows[first : first + len(some)] = self._embed_some(some)
+            for row, text in zip(rows, texts, strict=True):
+                row[:] = self._embed_one(text)
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         unit: npt.NDArray[np.float32] = rows / np.maximum(norms, 1e-12)
         return unit
 
-    def _embed_some(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        tokens: list[int] = []
-        positions: list[int] = []
-        sequences: list[list[int]] = []
-        for row, text in enumerate(texts):
-            # A token has at least one byte in three; cutting first keeps huge texts cheap.
-            ids = self.tokenize(text[: self.n_ctx * 24], start=True).tolist()
-            if len(ids) > self.n_ctx:
-                ids = [*ids[: self.n_ctx - 1], ids[-1]]
-            tokens += ids
-            positions += range(len(ids))
-            sequences += [[row]] * len(ids)
+    def _embed_one(self, text: str) -> npt.NDArray[np.float32]:
+        # Few tokens are longer than 16 characters; cutting first keeps huge texts cheap.
+        tokens = self.tokenize(text[: self.n_ctx * 24], start=True).tolist()
+        if len(tokens) > self.n_ctx:
+            tokens = [*tokens[: self.n_ctx - 1], tokens[-1]]
+        positions, sequences = range(len(tokens)), [[0]] * len(tokens)
         if self._rows is None:
             self._fill(tokens, positions, sequences)
         else:
@@ -130,12 +122,10 @@ class Embedder(Model):
         if memory:
             llama.llama_memory_clear(memory, True)
         self._check(run(self._ctx, self._batch), "embedding text")
-        rows = []
-        for row in range(len(texts)):
-            pointer = llama.llama_get_embeddings_seq(self._ctx, row)
-            if not pointer:
-                raise ModelFileError(
-                    f"{self.path.name} pools no embeddings; it is not an embedding model"
-                )
-            rows.append(np.ctypeslib.as_array(pointer, (self.dim,)).copy())
-        return np.stack(rows)
+        pointer = llama.llama_get_embeddings_seq(self._ctx, 0)
+        if not pointer:
+            raise ModelFileError(
+                f"{self.path.name} pools no embeddings; it is not an embedding model"
+            )
+        vector: npt.NDArray[np.float32] = np.ctypeslib.as_array(pointer, (self.dim,)).copy()
+        return vector

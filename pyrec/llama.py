@@ -18,10 +18,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyrec.errors import ContextLengthError, ModelError, ModelFileError
+
+if "OMP_WAIT_POLICY" not in os.environ:
+    # Read by libgomp as it is loaded. While one thread waits for the other, it spins 300,000 times
+    # by default, on a core that the other may need: beside three busy programs on two cores a
+    # query took 2 s, with 1,000 times 0.02 s. On an idle machine neither is faster; not spinning
+    # at all costs 3 ms a query there.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
 # Imported by module path: the package's __init__ would pull in chat templates and samplers.
 from llama_cpp import llama_cpp as llama
-
-from pyrec.errors import ContextLengthError, ModelError, ModelFileError
 
 __all__ = ["Model", "Tokens", "llama", "n_threads_default", "requantize", "system_info"]
 
