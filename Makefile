@@ -4,8 +4,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# llama.cpp is built from source, without its multimodal library. See README.md for other builds.
-export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
+# The llama.cpp that pyrec is tested with, built from source without the libraries for pictures and
+# sound and for its own programs. CMAKE_ARGS adds to this; see README.md for other builds.
+LLAMA ?= llama-cpp-python==0.3.36
+LLAMA_CMAKE := -DLLAVA_BUILD=OFF \
+	'-DCMAKE_PROJECT_llama.cpp_INCLUDE=$(CURDIR)/scripts/without-common.cmake'
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 CORE := $(wildcard csrc/*) CMakeLists.txt pyproject.toml models/manifest.toml
@@ -48,20 +51,31 @@ models: $(VENV)/.installed
 	@$(BIN)/pyrec models pull smollm2-135m
 	@$(BIN)/pyrec models pull multilingual-e5-small
 
-$(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
-		|| { echo "pyrec needs Python 3.10 or newer; run make PYTHON=/path/to/python3"; exit 1; }
+$(VENV)/.made:
+	@sh scripts/check-system $(PYTHON)
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install -q --upgrade pip
-
-$(VENV)/.installed: $(VENV)/bin/python $(CORE)
-	@echo "Building pyrec and what it needs. llama.cpp takes about 5 minutes on 2 cores the first"
-	@echo "time, and seconds afterwards."
-	@sh scripts/with-clock $(VENV)/install.log $(BIN)/pip install -e .
 	@touch $@
 
+# By itself: it takes the longest by far, and no change here builds it again.
+$(VENV)/.llama: $(VENV)/.made
+	@CMAKE_ARGS="$(LLAMA_CMAKE) $$CMAKE_ARGS" sh scripts/with-clock $(VENV)/llama.log \
+		"Installing llama.cpp (some 4 minutes on 2 cores the first time, then seconds)" \
+		$(BIN)/pip install --verbose "$(LLAMA)"
+	@touch $@
+
+# Editable: what changes in pyrec/ counts at once, what changes in csrc/ is built again.
+$(VENV)/.installed: $(VENV)/.llama $(CORE)
+	@sh scripts/with-clock $(VENV)/install.log "Building pyrec" \
+		sh scripts/with-headers $(BIN)/pip install -e .
+	@touch $@
+
+# By name: `pip install -e .[test]` would build the core once more.
+TOOLS = from importlib.metadata import requires; \
+	print(*(r.partition(";")[0] for r in requires("pyrec") if "extra == \"test\"" in r), sep="\n")
 $(VENV)/.tested: $(VENV)/.installed
-	@sh scripts/with-clock $(VENV)/install.log $(BIN)/pip install -e '.[test]'
+	@$(BIN)/python -c '$(TOOLS)' >$(VENV)/tools.txt
+	@sh scripts/with-clock $(VENV)/tools.log "Installing what the tests need" \
+		$(BIN)/pip install -r $(VENV)/tools.txt
 	@touch $@
 
 clean:
