@@ -26,8 +26,9 @@ BY_HAND = {"content": (4.0, 0.5, 0.0), "dense_history": (2.0, 0.0, 0.0)}
 
 @dataclass
 class Evidence:
-    """One question: the pool's item ids, values (n, n_signals), gains (n,), and all gains."""
+    """One question: item ids of its pool, values (n, n_signals), target (n,), and all gains."""
 
+    set_name: str
     text: str
     ids: list[str]
     values: np.ndarray
@@ -49,7 +50,9 @@ def collect(
         pool = task.answers(question)
         ids = [item.item_id for item in rec.catalog.items(pool)]
         target = np.array([gains.get(i, 0.0) for i in ids], np.float32)
-        found.append(Evidence(text, ids, task.values(question, pool), target, dict(gains)))
+        found.append(
+            Evidence(queries.name, text, ids, task.values(question, pool), target, dict(gains))
+        )
         seconds = time.perf_counter() - began
         done = f"{n}/{len(queries.queries)} {seconds:.0f} s "
         print(f"\r{queries.name}: {done}", end="", file=sys.stderr)
@@ -62,13 +65,24 @@ def fit(
 ) -> mixer.Mixer:
     """Fit theta on some questions, with only some of the signals."""
     prior = mixer.Mixer(names, BY_HAND)
-    useful = [e for e in train if e.target.sum() > 0]
+    useful = [e for e in _balanced(train) if e.target.sum() > 0]
     groups = np.concatenate([[0], np.cumsum([len(e.ids) for e in useful])]).astype(np.int64)
     values = np.concatenate([e.values for e in useful])
     values[:, ~np.array(keep)] = 0.0
     target = np.concatenate([e.target / e.target.sum() for e in useful]).astype(np.float32)
     fitted, _ = mixer.fit(values, target, groups, prior, l2=l2)
     return fitted
+
+
+def _balanced(train: Sequence[Evidence]) -> list[Evidence]:
+    """Keep at most 60 questions of a set, so that no set outvotes the others."""
+    kept: dict[str, int] = {}
+    found = []
+    for evidence in train:
+        kept[evidence.set_name] = kept.get(evidence.set_name, 0) + 1
+        if kept[evidence.set_name] <= 60:
+            found.append(evidence)
+    return found
 
 
 def rank(evidence: Evidence, fitted: mixer.Mixer, keep: Sequence[bool]) -> list[str]:

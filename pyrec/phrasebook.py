@@ -38,6 +38,7 @@ class Phrasebook:
         self._catalog = catalog
         self._phrases: tuple[str, ...] = ()
         self._values: dict[str, str] = {}
+        self._columns: dict[str, str] = {}
         self._version = -1
         self._tries: dict[str, tuple[int, AnswerTrie]] = {}
 
@@ -52,6 +53,11 @@ class Phrasebook:
         self._load()
         return self._values.get(fold(text).strip())
 
+    def column(self, phrase: str) -> str:
+        """Return the attribute that a phrase is a value of, "" for a phrase of titles."""
+        self._load()
+        return self._columns.get(phrase, "")
+
     def refresh(self, *, force: bool = False) -> bool:
         """Mine the phrases again where the catalog changed enough; tell whether it was done."""
         kept = self._store.derived("phrases")
@@ -60,11 +66,12 @@ class Phrasebook:
             then = json.loads(kept[1])["n_items"]
             if kept[0] == version or abs(n_items - then) < GROWTH * max(n_items, 1):
                 return False
-        values = self._frequent_values()
+        columns = self._frequent_values()
+        values = list(columns)
         known = {fold(v) for v in values}
         titles = (title for _, title in self._catalog.titles())
         mined = [p for p in mine(titles, max_phrases=MAX_MINED) if fold(p) not in known]
-        book = {"n_items": n_items, "values": values, "mined": mined}
+        book = {"n_items": n_items, "columns": columns, "mined": mined}
         data = json.dumps(book, ensure_ascii=False)
         self._store.keep_derived("phrases", version, data.encode("utf-8"))
         return True
@@ -107,15 +114,17 @@ class Phrasebook:
         self._store.keep_derived(f"prior:{name}", self._stamp(prompt), prior.tobytes())
         trie.set_prior(prior)
 
-    def _frequent_values(self) -> list[str]:
-        counts: dict[str, int] = {}
+    def _frequent_values(self) -> dict[str, str]:
+        """Return the values with their columns, the most frequent first."""
+        counts: dict[str, tuple[int, str]] = {}
         for column in self._catalog.columns():
             if column.kind != "text":
                 continue
             for value, n in self._catalog.values(column.name).items():
                 if n >= MIN_ITEMS and 0 < len(words(value)) <= MAX_WORDS and not value.isdigit():
-                    counts[value] = max(n, counts.get(value, 0))
-        return sorted(counts, key=lambda v: (-counts[v], v))[:MAX_VALUES]
+                    counts[value] = max((n, column.name), counts.get(value, (0, "")))
+        frequent = sorted(counts, key=lambda v: (-counts[v][0], v))[:MAX_VALUES]
+        return {value: counts[value][1] for value in frequent}
 
     def _stamp(self, prompt: Prompt) -> int:
         """Return a number that changes with the phrases or the prompt."""
@@ -125,6 +134,7 @@ class Phrasebook:
         kept = self._store.derived("phrases")
         if kept is not None and kept[0] != self._version:
             book = json.loads(kept[1])
-            self._phrases = (*book["values"], *book["mined"])
-            self._values = {fold(v).strip(): v for v in reversed(book["values"])}
+            self._columns = book["columns"]
+            self._phrases = (*self._columns, *book["mined"])
+            self._values = {fold(v).strip(): v for v in reversed(list(self._columns))}
             self._version = kept[0]

@@ -228,7 +228,9 @@ class Recommender:
         need = self._understand(text, index) if text.strip() else None
         mask = self._mask(index, [*_conditions(where), *(need.filters if need else ())])
         history = self._past(user, mask, include_seen=include_seen)
-        return Question(index, mask, self._titles, need, self._vector(need), None, history)
+        return Question(
+            index, mask, self._titles, self.catalog.mask, need, self._vector(need), None, history
+        )
 
     def similar(self, item_id: str, *, k: int = 10, where: Sequence[str | Filter] = ()) -> Slate:
         """Recommend items like one item.
@@ -248,7 +250,9 @@ class Recommender:
             index = self._current()
             mask = self._mask(index, conditions)
             mask[row] = 0
-            question = Question(index, mask, self._titles, history=[Past(row, 1.0, item.title)])
+            question = Question(
+                index, mask, self._titles, self.catalog.mask, history=[Past(row, 1.0, item.title)]
+            )
             ranked = self._task.rank(question, k, 0.0)
             return question, ranked, self.catalog.items(ranked.item_idx)
 

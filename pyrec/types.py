@@ -57,10 +57,15 @@ class Event:
 
 @dataclass(frozen=True)
 class Phrase:
-    """A phrase of the catalog that a question means, with its probability in (0, 1]."""
+    """A phrase of the catalog that a question means, with its probability in (0, 1].
+
+    Attributes:
+        column: the attribute that it is a value of, "" for a phrase of titles.
+    """
 
     text: str
     probability: float
+    column: str = ""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def ask(toy_catalog, vectors):
             index,
             index.live.copy() if mask is None else mask,
             lambda rows: [item.title for item in toy_catalog.items(rows)],
+            toy_catalog.mask,
             Need(text, terms, (Phrase("running shoes", 0.7),)) if text else None,
             toy_embed([text])[0] if text else None,
             ScriptedModel() if text else None,

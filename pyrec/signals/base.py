@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pyrec import _core
 from pyrec.index import Index
 from pyrec.lm import TextModel
-from pyrec.types import Item, Need
+from pyrec.types import Filter, Item, Need
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -45,6 +45,7 @@ class Question:
         index: the catalog's arrays, one consistent state.
         mask: (n_items,) uint8, 1 where an item may be recommended.
         titles: rows to their titles.
+        having: conditions to the rows that meet them, (n_items,) uint8 or longer.
         need: what the words mean, None without words.
         vector: (dim,) float32 unit vector of the words, None without words or embedding model.
         model: the text model, None without one.
@@ -56,6 +57,7 @@ class Question:
     index: Index
     mask: U8
     titles: Callable[[I32], Sequence[str]]
+    having: Callable[[Sequence[Filter]], U8]
     need: Need | None = None
     vector: F32 | None = None
     model: TextModel | None = None

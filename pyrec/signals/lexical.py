@@ -9,6 +9,7 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 
 import numpy as np
+import numpy.typing as npt
 
 from pyrec.rows import digest_text
 from pyrec.signals.base import F32, U32, CatalogSignal, Question
@@ -50,6 +51,18 @@ def shared_words(text: str, other: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _too_little(question: Question, terms: U32) -> npt.NDArray[np.bool_]:
+    """Tell which items match so little of a question that it is chance, (n_items,) bool.
+
+    "Air" of "air conditioner" in a Chinese catalog: where the text model said what the question
+    means, less than half of its words is no evidence. Where it did not, it is all there is.
+    """
+    if question.need is None or not question.need.phrases:
+        return np.zeros(len(question.mask), bool)
+    little: npt.NDArray[np.bool_] = question.index.text.coverage(terms, None) < 0.5
+    return little
+
+
 class Lexical(CatalogSignal):
     """BM25 of the question's words."""
 
@@ -61,7 +74,9 @@ class Lexical(CatalogSignal):
         if not len(terms):
             return None
         ones = np.ones(len(terms), np.float32)
-        return question.index.text.bm25(terms, ones, K1, B, question.mask)
+        scores = question.index.text.bm25(terms, ones, K1, B, question.mask)
+        scores[_too_little(question, terms)] = 0.0
+        return scores
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Quote the question's words that the item has."""
@@ -79,7 +94,9 @@ class Coverage(CatalogSignal):
         terms = question_terms(question)
         if not len(terms):
             return None
-        return question.index.text.coverage(terms, question.mask)
+        scores = question.index.text.coverage(terms, question.mask)
+        scores[_too_little(question, terms)] = 0.0
+        return scores
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Quote the words, as `lexical` does."""

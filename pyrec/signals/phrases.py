@@ -1,7 +1,8 @@
 """The catalog's own phrases that the question means, in the item.
 
-`tasks/need.py` finds the phrases and their probabilities; an item scores the sum of those whose
-words it all has. This is how a question in another language finds its items.
+`tasks/need.py` finds the phrases and their probabilities. An item scores the sum of those that are
+values of its own, and of half of those whose words it all has somewhere. This is how a question in
+another language finds its items.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import numpy as np
 
 from pyrec.signals.base import F32, I32, CatalogSignal, Question
 from pyrec.text import analyze, hash_terms
-from pyrec.types import Item
+from pyrec.types import Filter, Item
+
+MENTION = 0.5
+"""What mentioning a value is worth where other items have it as theirs."""
 
 
 def _holders(question: Question, phrase: str) -> I32:
@@ -20,7 +24,10 @@ def _holders(question: Question, phrase: str) -> I32:
 
 
 class Phrases(CatalogSignal):
-    """The summed probability of the need's phrases that the item has, in [0, 1]."""
+    """The summed probability of the need's phrases that the item has, in [0, 1].
+
+    Of a phrase that is an attribute's value, items that merely mention it count `MENTION`.
+    """
 
     name = "phrases"
 
@@ -30,7 +37,12 @@ class Phrases(CatalogSignal):
             return None
         scores = np.zeros(len(question.mask), np.float32)
         for phrase in question.need.phrases:
-            scores[_holders(question, phrase.text)] += phrase.probability
+            worth = np.zeros(len(scores), np.float32)
+            worth[_holders(question, phrase.text)] = MENTION if phrase.column else 1.0
+            if phrase.column:
+                value = Filter(phrase.column, "=", phrase.text)
+                worth[question.having([value])[: len(scores)] != 0] = 1.0
+            scores += np.float32(phrase.probability) * worth
         scores[question.mask == 0] = 0.0
         np.minimum(scores, np.float32(1.0), out=scores)
         return scores

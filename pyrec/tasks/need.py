@@ -92,7 +92,7 @@ class NeedTask:
             return (), ""
         exact = self._book.value(text)
         if exact is not None:
-            return (Phrase(exact, 1.0),), "exact value of the catalog"
+            return (Phrase(exact, 1.0, self._book.column(exact)),), "exact value of the catalog"
         if is_title:
             return (), "exact title"
         if not self._book.phrases:
@@ -122,9 +122,10 @@ class NeedTask:
             return ()
         best = answers[0].score
         weights = [math.exp(a.score - best) for a in answers]
+        texts = [self._book.phrases[a.index] for a in answers]
         return tuple(
-            Phrase(self._book.phrases[a.index], w / sum(weights))
-            for a, w in zip(answers, weights, strict=True)
+            Phrase(text, w / sum(weights), self._book.column(text))
+            for text, w in zip(texts, weights, strict=True)
         )
 
     def _terms(self, answer: Answer) -> set[str]:
