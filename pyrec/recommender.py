@@ -140,10 +140,14 @@ class Recommender:
         """
         return self.catalog.remove(item_ids)
 
-    def index(self) -> Iterator[IndexProgress]:
+    def index(self, *, n_vectors: int | None = None) -> Iterator[IndexProgress]:
         """Compute vectors and what phrases are worth; stop it and go on at any time.
 
         Nothing is done until the result is walked. What is done is kept, batch by batch.
+
+        Args:
+            n_vectors: stop where so many items have a vector, in the order they were imported;
+                None for all.
         """
         self._book.refresh()
         name = self.models.text_name
@@ -159,13 +163,17 @@ class Recommender:
                         yield IndexProgress("phrases", share, 1.0)
                 finally:
                     wide.close()
-        embedder = self.models.embedder() if self._vectors and self._vectors.n_missing() else None
+        total = self._vectors.n_missing() if self._vectors else 0
+        if n_vectors is not None:
+            total = min(total, n_vectors - self.n_vectors)
+        embedder = self.models.embedder() if total > 0 else None
         if self._vectors is not None and embedder is not None:
-            total = self._vectors.n_missing()
             done = 0
             for n in self._vectors.compute(embedder.embed_passages):
                 done += n
-                yield IndexProgress("vectors", done, total)
+                yield IndexProgress("vectors", min(done, total), total)
+                if done >= total:
+                    return
 
     @property
     def n_vectors(self) -> int:

