@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,12 @@ TOY_ITEMS = (
     Item("t2", "无线鼠标 静音", "", 49.0, 400.0, {"category": "电子产品", "brand": "诺德"}),
     Item("t3", "Mechanical Keyboard", "", None, 10.0, {"category": "electronics"}),
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c_is_heard() -> None:
+    """Hear Ctrl-C again: a shell's background job ignores it, and so would all that tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

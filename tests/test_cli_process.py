@@ -35,7 +35,8 @@ def shop(tmp_path: Path) -> Path:
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
     """An environment without models and settings of the developer's own."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYREC_", "NO_COLOR"))}
+    own = ("PYREC_", "NO_COLOR", "PYTHONUNBUFFERED")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(own)}
     return clean | {"PYREC_MODELS": str(tmp_path / "models"), "PYTHONIOENCODING": "utf-8"}
 
 

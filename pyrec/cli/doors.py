@@ -65,6 +65,7 @@ class Door(click.Group):
             what = f"{error.filename}: " if error.filename else ""
             _say(f"Error: {what}{error.strerror or error}")
             code = ERROR
+            _write_out()
         except Exception as error:
             _unexpected(error)
             code = ERROR
@@ -102,6 +103,15 @@ def _show(error: click.ClickException) -> int:
 
 def _say(message: str) -> None:
     click.echo(message, err=True)
+
+
+def _write_out() -> None:
+    """Write what stdout still holds; where it cannot, keep the interpreter from trying again."""
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _unexpected(error: Exception) -> None:
