@@ -74,16 +74,19 @@ def follow(last: Index | None, catalog: Catalog, vectors: Vectors | None) -> Ind
     n_vectors = vectors.count() if vectors else 0
     if last is not None and (last.version, last.n_vectors) == (version, n_vectors):
         return last
-    n_items = catalog.n_items
     if last is not None and last.version == version:
         text, live, popularity = last.text, last.live, last.popularity
     else:
         text = last.text if last is not None else _core.InvertedIndex()
         for rows in catalog.changes(last.version if last is not None else -1):
+            # Others may add items while this reads: the size is asked after the rows, and what
+            # came later still is cut off below. The next call sees a newer version and reads it.
+            n_items = catalog.n_items
             text = text.updated(rows.item_idx, rows.ptr, rows.terms, rows.weights, n_items)
-        live = catalog.live()
-        popularity = np.nan_to_num(catalog.numbers("popularity")).astype(np.float32)
-    matrix, scales, has_vector = _vectors(vectors, n_items)
+        live = np.ascontiguousarray(catalog.live()[: text.n_items])
+        numbers = catalog.numbers("popularity")[: text.n_items]
+        popularity = np.nan_to_num(numbers).astype(np.float32)
+    matrix, scales, has_vector = _vectors(vectors, len(live))
     return Index(
         version, n_vectors, catalog.language, text, live, popularity, matrix, scales, has_vector
     )

@@ -207,10 +207,10 @@ def test_threads_may_ask_and_tell_at_once(rec):
 
     def work(n):
         try:
-            for _ in range(10):
+            for turn in range(10):
                 rec.recommend("running shoes", user=f"u{n}")
                 rec.feedback(f"u{n}", TOY_ITEMS[n].item_id, "like")
-                rec.add_items([pyrec.Item(f"x{n}", f"Changing thing {n}")])
+                rec.add_items([pyrec.Item(f"x{n}-{turn}", f"New thing {n}")])
         except Exception as error:
             failures.append(error)
 
