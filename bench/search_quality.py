@@ -41,6 +41,7 @@ def main() -> None:
         sets_of.zh(),
         sets_of.tags(),
         sets_of.products(),
+        sets_of.known(),
     ):
         rec = open_store(
             queries.store,

@@ -31,7 +31,7 @@ class Index:
         language: what the catalog is analyzed as, a code of `text.LANGUAGES`.
         text: the inverted index of all searchable words.
         live: (n_items,) uint8, 0 for removed items.
-        popularity: (n_items,) float32 ≥ 0, the catalog's own.
+        popularity: (n_items,) float32 ≥ 0, the catalog's own, NaN where it says none.
         matrix: (n_items, dim) int8 and `scales` (n_items,) float32: vectors; dim 0 without any.
         has_vector: (n_items,) uint8.
     """
@@ -85,7 +85,7 @@ def follow(last: Index | None, catalog: Catalog, vectors: Vectors | None) -> Ind
             text = text.updated(rows.item_idx, rows.ptr, rows.terms, rows.weights, n_items)
         live = np.ascontiguousarray(catalog.live()[: text.n_items])
         numbers = catalog.numbers("popularity")[: text.n_items]
-        popularity = np.nan_to_num(numbers).astype(np.float32)
+        popularity = numbers.astype(np.float32)
     matrix, scales, has_vector = _vectors(vectors, len(live))
     return Index(
         version, n_vectors, catalog.language, text, live, popularity, matrix, scales, has_vector

@@ -1,4 +1,4 @@
-"""What many people take: the catalog's own popularity and the store's events, on a log scale."""
+"""What many people take, by the catalog's own count, on a log scale."""
 
 from __future__ import annotations
 
@@ -9,15 +9,24 @@ from pyrec.types import Item
 
 
 class Popular(CatalogSignal):
-    """log(1 + popularity): the catalog's number plus the store's positive events."""
+    """log(1 + popularity), the catalog's own number.
+
+    An item without one counts as the middle one of those that have it: nobody has counted yet, and
+    a new item must not sink below all others for that.
+    """
 
     name = "popular"
 
     def scores(self, question: Question) -> F32 | None:
         """Score all items; None where nothing is known of any."""
         popularity = question.index.popularity
-        return np.log1p(popularity) if popularity.any() else None
+        known = popularity[~np.isnan(popularity)]
+        if not known.any():
+            return None
+        filled = np.where(np.isnan(popularity), np.median(known), popularity)
+        return np.log1p(filled).astype(np.float32)
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Give the number."""
-        return f"popularity {question.index.popularity[item_idx]:g}"
+        popularity = question.index.popularity[item_idx]
+        return "" if np.isnan(popularity) else f"popularity {popularity:g}"
