@@ -47,6 +47,9 @@ def collect(
     for n, (text, gains) in enumerate(queries.queries.items(), 1):
         question = rec.question(text)
         question.model = rec.models.text() if with_model else None
+        # The recommender embeds a question only where the shipped theta asks for it.
+        embedder = rec.models.embedder()
+        question.vector = embedder.embed_query(question.need.text) if embedder else None
         pool = task.answers(question)
         ids = [item.item_id for item in rec.catalog.items(pool)]
         target = np.array([gains.get(i, 0.0) for i in ids], np.float32)

@@ -67,7 +67,11 @@ class Mixer:
         groups = np.array([0, len(values)], np.int64)
         phi = _core.features(np.ascontiguousarray(values, np.float32), groups)
         logprob = _core.log_softmax(phi, self.theta.astype(np.float32), groups)
-        weighed = (phi * self.theta.astype(np.float32)).reshape(len(values), -1, 3).sum(axis=2)
+        weighed = (
+            (phi * self.theta.astype(np.float32))
+            .reshape(len(values), len(self.names), 3)
+            .sum(axis=2)
+        )
         centered = weighed - weighed.mean(axis=0) if len(values) else weighed
         return Mixed(logprob, centered.astype(np.float32))
 

@@ -60,7 +60,8 @@ class Phrase:
     """A phrase of the catalog that a question means, with its probability in (0, 1].
 
     Attributes:
-        column: the attribute that it is a value of, "" for a phrase of titles.
+        column: the attribute that the question named a value of; "" where a model wrote the
+            phrase, which then counts wherever its words stand.
     """
 
     text: str

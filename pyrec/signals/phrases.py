@@ -1,8 +1,7 @@
 """The catalog's own phrases that the question means, in the item.
 
-`tasks/need.py` finds the phrases and their probabilities. An item scores the sum of those that are
-values of its own, and of half of those whose words it all has somewhere. This is how a question in
-another language finds its items.
+`tasks/need.py` finds the phrases and their probabilities; an item scores the sum of those whose
+words it all has. This is how a question in another language finds its items.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pyrec.text import analyze, hash_terms
 from pyrec.types import Filter, Item
 
 MENTION = 0.5
-"""What mentioning a value is worth where other items have it as theirs."""
+"""What mentioning a value is worth where the question named it and other items have it."""
 
 
 def _holders(question: Question, phrase: str) -> I32:
@@ -26,7 +25,7 @@ def _holders(question: Question, phrase: str) -> I32:
 class Phrases(CatalogSignal):
     """The summed probability of the need's phrases that the item has, in [0, 1].
 
-    Of a phrase that is an attribute's value, items that merely mention it count `MENTION`.
+    Of a value that the question named, items that merely mention it count `MENTION`.
     """
 
     name = "phrases"

@@ -123,10 +123,7 @@ class NeedTask:
         best = answers[0].score
         weights = [math.exp(a.score - best) for a in answers]
         texts = [self._book.phrases[a.index] for a in answers]
-        return tuple(
-            Phrase(text, w / sum(weights), self._book.column(text))
-            for text, w in zip(texts, weights, strict=True)
-        )
+        return tuple(Phrase(text, w / sum(weights)) for text, w in zip(texts, weights, strict=True))
 
     def _terms(self, answer: Answer) -> set[str]:
         return set(analyze(self._book.phrases[answer.index], self._language))
