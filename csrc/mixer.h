@@ -33,21 +33,23 @@ namespace pyrec {
 
 constexpr int64_t features_per_signal = 3;
 
-// (n, 3 · n_signals). Signal s owns the columns 3s, 3s + 1 and 3s + 2, from its value v and the
-// largest value m of its pool, both clipped at 0:
+// (n, 3 · n_signals). Signal s owns the columns 3s, 3s + 1 and 3s + 2, from its value v and
+// m = max(1, largest value of its pool), v clipped at 0. A value of 1 is full strength: where all
+// of a pool is weak, it stays weak, and only what goes past 1 is put in proportion.
+//
 //
 //   share    v / m
 //   log      log(v / m + .01) - log(.01)     tells small shares apart; 0 for 0, 4.6 for 1
 //   missing  1 where the signal knows nothing (NaN)
 //
-// Unknown is (0, 0, 1). Where m is 0 nothing stands out: (0, 0, 0).
+// Unknown is (0, 0, 1).
 inline std::vector<float> features(Rows<float> values, Span<int64_t> groups) {
     check_offsets(groups, values.n_rows, "groups");
     const int64_t n_signals = values.dim;
     std::vector<float> phi(values.n_rows * n_signals * features_per_signal, 0.0f);
     std::vector<float> most(n_signals);
     for (int64_t g = 0; g + 1 < groups.size; ++g) {
-        std::fill(most.begin(), most.end(), 0.0f);
+        std::fill(most.begin(), most.end(), 1.0f);
         for (int64_t i = groups[g]; i < groups[g + 1]; ++i) {
             for (int64_t s = 0; s < n_signals; ++s) {
                 const float v = values.row(i)[s];

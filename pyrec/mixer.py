@@ -2,9 +2,10 @@
 
     log P(y | x) = theta . phi(x, y) - log sum over y' of exp(theta . phi(x, y'))
 
-phi holds three features a signal (`csrc/mixer.h`): the value over the pool's maximum, its
-logarithm, and a flag where the signal knows nothing. theta is kept by the signal's name, so that
-signals may come and go. The arithmetic is in C++; this module names things.
+phi holds three features a signal (`csrc/mixer.h`): the value, where 1 is full strength and more
+than 1 is put in proportion to the pool's maximum, its logarithm, and a flag where the signal knows
+nothing. theta is kept by the signal's name, so that signals may come and go. The arithmetic is in
+C++; this module names things.
 """
 
 from __future__ import annotations

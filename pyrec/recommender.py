@@ -28,6 +28,7 @@ from pyrec.loaded import AUTO, LoadedModels, ModelChoice
 from pyrec.mixer import Mixer, shipped_theta
 from pyrec.past import N_EVENTS, weigh
 from pyrec.phrasebook import Phrasebook
+from pyrec.rows import described
 from pyrec.signals.base import F32, I32, U8, Past, Question, Signal
 from pyrec.signals.lexical import K1, B
 from pyrec.signals.titles import Titles
@@ -259,7 +260,11 @@ class Recommender:
             mask = self._mask(index, conditions)
             mask[row] = 0
             question = Question(
-                index, mask, self._titles, self.catalog.mask, history=[Past(row, 1.0, item.title)]
+                index,
+                mask,
+                self._titles,
+                self.catalog.mask,
+                history=[Past(row, 1.0, item.title, described(item))],
             )
             ranked = self._task.rank(question, k, 0.0)
             return question, ranked, self.catalog.items(ranked.item_idx)
@@ -348,10 +353,10 @@ class Recommender:
         rows = {item_id: row for item_id, row in rows.items() if 0 <= row < len(mask)}
         mask[[rows[item_id] for item_id in hidden if item_id in rows]] = 0
         past = [item_id for item_id in weights if item_id in rows]
-        titles = self._titles(np.array([rows[item_id] for item_id in past], np.int32))
+        items = self.catalog.items([rows[item_id] for item_id in past])
         return [
-            Past(rows[item_id], weights[item_id], title)
-            for item_id, title in zip(past, titles, strict=True)
+            Past(rows[item_id], weights[item_id], item.title, described(item))
+            for item_id, item in zip(past, items, strict=True)
         ]
 
     def _titles(self, rows: I32) -> list[str]:

@@ -111,10 +111,15 @@ def value_text(value: AttributeValue) -> str:
     return str(int(value)) if value.is_integer() and abs(value) < _EXACT_INTEGERS else repr(value)
 
 
+def described(item: Item) -> str:
+    """Return an item's title and the words of its attributes' values, without its long text."""
+    values = [value_text(v) for v in item.attributes.values() if not isinstance(v, float)]
+    return ". ".join(part for part in (item.title, *values) if part)
+
+
 def digest_text(item: Item) -> str:
     """Return what an embedding model is to read of an item: title, words of its values, text."""
-    values = [value_text(v) for v in item.attributes.values() if not isinstance(v, float)]
-    parts = [item.title, *values, item.text]
+    parts = (described(item), item.text)
     return ". ".join(part for part in parts if part)[:_EMBEDDED_CHARACTERS]
 
 

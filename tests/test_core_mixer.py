@@ -56,6 +56,12 @@ def test_a_signal_that_says_nothing_of_a_pool_gives_zeros_and_flags():
     assert phi.tolist() == [[0, 0, 0, 0, 0, 1]] * 2
 
 
+def test_a_pool_that_is_weak_stays_weak():
+    values = np.array([[0.5], [0.25]], F32)
+    phi = _core.features(values, np.array([0, 2], np.int64))
+    assert phi[:, 0].tolist() == [0.5, 0.25]
+
+
 def test_features_do_not_leak_between_pools():
     values = np.array([[1], [100]], F32)
     phi = _core.features(values, np.array([0, 1, 2], np.int64))

@@ -53,7 +53,7 @@ def ask(toy_catalog, vectors):
             Need(text, terms, (Phrase("running shoes", 0.7),)) if text else None,
             toy_embed([text])[0] if text else None,
             ScriptedModel() if text else None,
-            [Past(int(r), 1.0, t) for r, t in zip(rows, titles, strict=True)],
+            [Past(int(r), 1.0, t, t) for r, t in zip(rows, titles, strict=True)],
         )
 
     return ask
@@ -119,7 +119,8 @@ def test_a_signal_puts_the_item_first_that_a_person_would(ask, toy_catalog, name
 
 def test_a_dislike_counts_against_its_words(toy_catalog, ask):
     question = ask("", ["s1"])
-    question.history = [Past(0, -1.0, "Trail Running Shoes"), Past(6, 1.0, "Cast Iron Pan 26 cm")]
+    shoes, pan = "Trail Running Shoes", "Cast Iron Pan 26 cm"
+    question.history = [Past(0, -1.0, shoes, shoes), Past(6, 1.0, pan, pan)]
     scores = named("content").score(question, np.arange(12, dtype=np.int32))
     assert scores[1] == 0.0  # Road Running Shoes
     assert scores[6] > 0.0

@@ -152,8 +152,8 @@ def features(values, groups):
     phi = np.zeros((*values.shape, 3))
     for pool in pools(groups):
         v = np.clip(values[pool].astype(np.float64), 0, None)
-        m = np.max(np.nan_to_num(v), axis=0, initial=0)
-        share = np.nan_to_num(v / np.where(m > 0, m, 1))
+        m = np.max(np.nan_to_num(v), axis=0, initial=1)
+        share = np.nan_to_num(v / m)
         phi[pool, :, 0] = share
         phi[pool, :, 1] = np.log(share + 0.01) - np.log(0.01)
         phi[pool, :, 2] = np.isnan(v)

@@ -29,12 +29,14 @@ U32 = npt.NDArray[np.uint32]
 class Past:
     """One thing of the user's history that counts.
 
-    The weight lies in [-1, 1]: decayed by age, negative for a dislike.
+    The weight lies in [-1, 1]: decayed by age, negative for a dislike. `text` is the title and the
+    values of the item's attributes.
     """
 
     item_idx: int
     weight: float
     title: str
+    text: str
 
 
 @dataclass

@@ -1,6 +1,7 @@
-"""The words of the user's recent items in the words of the item: a query made of history.
+"""The words of the user's items in the words of an item: a query made of history.
 
-Likes add an item's words, dislikes take them off. One item alone gives "more like this".
+Likes add the words of an item's title and attributes, dislikes take them off. One item alone gives
+"more like this".
 """
 
 from __future__ import annotations
@@ -9,36 +10,41 @@ from collections import defaultdict
 
 import numpy as np
 
+from pyrec.rows import described
 from pyrec.signals.base import F32, CatalogSignal, Question
-from pyrec.signals.lexical import K1, B, shared_words
+from pyrec.signals.lexical import K1, B, full_match, shared_words
 from pyrec.text import analyze, hash_terms
 from pyrec.types import Item
 
 
 class Content(CatalogSignal):
-    """BM25 with the titles of the history as the query, each item weighted as its event."""
+    """BM25 with the history as the query; 1 for about all words of one liked item."""
 
     name = "content"
 
     def scores(self, question: Question) -> F32 | None:
-        """Sum BM25 over the words of the history's titles, clipped at 0; None without history."""
+        """Sum BM25 over the words of the history, clipped at 0; None without history."""
+        index = question.index
         weights: dict[str, float] = defaultdict(float)
         for past in question.history:
-            terms = list(dict.fromkeys(analyze(past.title, question.index.language)))
+            terms = list(dict.fromkeys(analyze(past.text, index.language)))
+            # An item with many words says no more in sum than one with few.
+            match = full_match(index, hash_terms(terms), np.ones(len(terms), np.float32))
             for term in terms:
-                # A long title says no more in sum than a short one.
-                weights[term] += past.weight / len(terms)
+                weights[term] += past.weight / match
         if not weights:
             return None
         hashes = hash_terms(list(weights))
         values = np.fromiter(weights.values(), np.float32, len(weights))
-        scores = question.index.text.bm25(hashes, values, K1, B, question.mask)
-        return np.maximum(scores, 0.0)
+        scores = index.text.bm25(hashes, values, K1, B, question.mask)
+        np.maximum(scores, np.float32(0.0), out=scores)
+        return scores
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
-        """Name the liked item whose title shares the most words, and the words."""
+        """Name the liked item that shares the most words, and some of them."""
         best: tuple[float, str, list[str]] = (0.0, "", [])
+        text = described(item)
         for past in question.history:
-            shared = shared_words(past.title, item.title) if past.weight > 0 else []
+            shared = shared_words(past.text, text) if past.weight > 0 else []
             best = max(best, (len(shared) * past.weight, past.title, shared))
         return f"{best[1]}: {', '.join(best[2][:5])}" if best[2] else ""

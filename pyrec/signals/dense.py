@@ -1,8 +1,8 @@
 """Meaning in one vector space: the question's vector, or the user's items', against the item's.
 
 Vectors come from an embedding model; `pyrec index` stores them (`vectors.py`). Cosines of such
-models crowd together (0.75 to 0.9 for E5), so a score is the distance from the catalog's mean in
-standard deviations, which keeps a feature's scale the same for every model.
+models crowd together (0.75 to 0.9 for E5), so a score is the distance from the catalog's mean, 1
+for `STRONG` standard deviations, which keeps a feature's scale the same for every model.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import numpy as np
 from pyrec.signals.base import F32, CatalogSignal, Question
 from pyrec.types import Item
 
+STRONG = 5.0
+"""Standard deviations that count as full strength: few items of a catalog come so near."""
+
 
 def _standardized(question: Question, query: F32) -> F32 | None:
-    """Return z-scores of the cosines clipped at 0; NaN for items without a vector."""
+    """Return the cosines' z-scores over `STRONG`, clipped at 0; NaN for items without a vector."""
     index = question.index
     known = index.has_vector.astype(bool)
     if not known.any():
         return None
     cosines = index.cosines(query)
     mean, spread = cosines[known].mean(), cosines[known].std()
-    scores: F32 = np.maximum((cosines - mean) / max(float(spread), 1e-6), 0.0)
+    scores: F32 = np.maximum((cosines - mean) / max(STRONG * float(spread), 1e-6), 0.0)
     scores[~known] = np.nan
     return scores
 

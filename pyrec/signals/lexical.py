@@ -9,8 +9,8 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 
 import numpy as np
-import numpy.typing as npt
 
+from pyrec.index import Index
 from pyrec.rows import digest_text
 from pyrec.signals.base import F32, U32, CatalogSignal, Question
 from pyrec.stopwords import STOP_WORDS
@@ -51,16 +51,15 @@ def shared_words(text: str, other: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _too_little(question: Question, terms: U32) -> npt.NDArray[np.bool_]:
-    """Tell which items match so little of a question that it is chance, (n_items,) bool.
+def full_match(index: Index, terms: U32, weights: F32) -> float:
+    """Return about what BM25 gives an item of middle length that holds all of the terms once.
 
-    "Air" of "air conditioner" in a Chinese catalog: where the text model said what the question
-    means, less than half of its words is no evidence. Where it did not, it is all there is.
+    Divided by it, BM25 tells how much of a question was matched: 1 is all, whatever the catalog.
     """
-    if question.need is None or not question.need.phrases:
-        return np.zeros(len(question.mask), bool)
-    little: npt.NDArray[np.bool_] = question.index.text.coverage(terms, None) < 0.5
-    return little
+    df = index.text.df(terms).astype(np.float64)
+    n = int(index.live.sum())
+    idf = np.log1p((n - df + 0.5) / (df + 0.5))
+    return max(float(idf @ np.maximum(weights, 0.0)), 1e-6)
 
 
 class Lexical(CatalogSignal):
@@ -69,13 +68,13 @@ class Lexical(CatalogSignal):
     name = "lexical"
 
     def scores(self, question: Question) -> F32 | None:
-        """Sum BM25 over the words; None without words."""
+        """Sum BM25 over the words, 1 for about a full match; None without words."""
         terms = question_terms(question)
         if not len(terms):
             return None
         ones = np.ones(len(terms), np.float32)
         scores = question.index.text.bm25(terms, ones, K1, B, question.mask)
-        scores[_too_little(question, terms)] = 0.0
+        scores /= np.float32(full_match(question.index, terms, ones))
         return scores
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
@@ -94,9 +93,7 @@ class Coverage(CatalogSignal):
         terms = question_terms(question)
         if not len(terms):
             return None
-        scores = question.index.text.coverage(terms, question.mask)
-        scores[_too_little(question, terms)] = 0.0
-        return scores
+        return question.index.text.coverage(terms, question.mask)
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Quote the words, as `lexical` does."""
