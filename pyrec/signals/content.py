@@ -10,6 +10,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from pyrec.index import Index
 from pyrec.rows import described
 from pyrec.signals.base import F32, CatalogSignal, Question
 from pyrec.signals.lexical import K1, B, full_match, shared_words
@@ -41,10 +42,22 @@ class Content(CatalogSignal):
         return scores
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
-        """Name the liked item that shares the most words, and some of them."""
+        """Name the liked item that shares the most, and the rarest words of it."""
         best: tuple[float, str, list[str]] = (0.0, "", [])
         text = described(item)
         for past in question.history:
             shared = shared_words(past.text, text) if past.weight > 0 else []
-            best = max(best, (len(shared) * past.weight, past.title, shared))
-        return f"{best[1]}: {', '.join(best[2][:5])}" if best[2] else ""
+            if shared:
+                rarity = [_rarity(question.index, word) for word in shared]
+                rarest = [word for _, word in sorted(zip(rarity, shared, strict=True))[::-1]]
+                best = max(best, (sum(rarity) * past.weight, past.title, rarest))
+        return f"{best[1]}: {', '.join(best[2][:3])}" if best[2] else ""
+
+
+def _rarity(index: Index, word: str) -> float:
+    """Return the idf of a word's rarest part."""
+    terms = hash_terms(analyze(word, index.language))
+    return max(
+        (full_match(index, terms[n : n + 1], np.ones(1, np.float32)) for n in range(len(terms))),
+        default=0.0,
+    )
