@@ -14,11 +14,12 @@ import numpy as np
 
 from pyrec.catalog import Catalog
 from pyrec.decoding import AnswerTrie, node_logprobs
+from pyrec.index import Index
 from pyrec.lm import TextModel
 from pyrec.phrases import mine
 from pyrec.prompts import Prompt
 from pyrec.store import Store
-from pyrec.text import fold, term_hash, words
+from pyrec.text import analyze, fold, hash_terms, term_hash, words
 
 MAX_VALUES = 2000
 MAX_MINED = 2000
@@ -41,6 +42,7 @@ class Phrasebook:
         self._columns: dict[str, str] = {}
         self._version = -1
         self._tries: dict[str, tuple[int, AnswerTrie]] = {}
+        self._weighed: dict[int, tuple[int, float]] = {}
 
     @property
     def phrases(self) -> tuple[str, ...]:
@@ -93,6 +95,20 @@ class Phrasebook:
                 trie.set_prior(np.frombuffer(kept[1], np.float32))
         trie = self._tries[name][1]
         return trie, trie.has_prior
+
+    def put_bonus(self, trie: AnswerTrie, index: Index, beta: float) -> None:
+        """Give each phrase beta * log of about how many items hold it: those with its rarest word.
+
+        Done once for a trie and a state of the catalog; hold the model's lock meanwhile.
+        """
+        if self._weighed.get(id(trie)) == (index.version, beta):
+            return
+        terms = [hash_terms(list(dict.fromkeys(analyze(p, index.language)))) for p in self._phrases]
+        starts = np.cumsum([0, *(len(t) for t in terms)])[:-1]
+        df = index.text.df(np.concatenate(terms)).astype(np.float32)
+        held = np.minimum.reduceat(df, starts)
+        trie.set_bonus(np.float32(beta) * np.log(np.maximum(held, 1.0)))
+        self._weighed = {id(trie): (index.version, beta)}
 
     def compute_priors(self, model: TextModel, name: str, prompt: Prompt) -> Iterator[float]:
         """Read what each phrase is worth without a question, and keep it; some seconds.

@@ -315,7 +315,7 @@ class Recommender:
             return self._index
 
     def _understand(self, text: str, index: Index) -> Need:
-        ask = NeedTask(self._book, index.language, has_prices=self._has_prices())
+        ask = NeedTask(self._book, index, has_prices=self._has_prices())
         return ask(text, self._is_title(text, index), self.models.text, self.models.text_name)
 
     def _has_prices(self) -> bool:

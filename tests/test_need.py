@@ -4,6 +4,7 @@ from scripted import ScriptedModel
 
 from pyrec import prompts
 from pyrec.catalog import Catalog
+from pyrec.index import follow
 from pyrec.phrasebook import Phrasebook
 from pyrec.tasks.need import NeedTask
 from pyrec.types import Item
@@ -24,6 +25,11 @@ def book(store):
     return book
 
 
+@pytest.fixture
+def index(store):
+    return follow(None, Catalog(store), None)
+
+
 def says(word):
     """A model that continues every prompt with one word."""
     tokens = ScriptedModel().tokenize(f" {word}")
@@ -39,7 +45,7 @@ def says(word):
 
 
 def understand(book, text, model=None, *, is_title=False, has_prices=True):
-    task = NeedTask(book, "en", has_prices)
+    task = NeedTask(book, follow(None, book._catalog, None), has_prices)
     return task(text, is_title, lambda: model, "scripted" if model else "")
 
 
@@ -51,20 +57,20 @@ def test_the_model_writes_the_question_in_the_catalogs_phrases(book):
     assert "phrases by scripted" in need.path[-1]
 
 
-def test_an_exact_value_asks_no_model(book):
+def test_an_exact_value_asks_no_model(book, index):
     def never():
         raise AssertionError("the model was asked")
 
-    need = NeedTask(book, "en", True)("Boots", False, never, "x")
+    need = NeedTask(book, index, True)("Boots", False, never, "x")
     assert [(p.text, p.probability) for p in need.phrases] == [("boots", 1.0)]
     assert need.path == ("exact value of the catalog",)
 
 
-def test_an_exact_title_asks_no_model(book):
+def test_an_exact_title_asks_no_model(book, index):
     def never():
         raise AssertionError("the model was asked")
 
-    need = NeedTask(book, "en", True)("Thing number 1 of boots", True, never, "x")
+    need = NeedTask(book, index, True)("Thing number 1 of boots", True, never, "x")
     assert need.path == ("exact title",)
 
 
@@ -125,3 +131,17 @@ def test_every_language_of_prompts_has_what_the_tasks_need():
             assert "{question}" in prompt.text
             assert prompt.neutral
             assert "two lines" in prompt.ask("two\nlines")
+
+
+def test_of_two_likely_phrases_the_one_that_the_catalog_uses_more_wins(store):
+    catalog = Catalog(store)
+    catalog.add(
+        Item(f"{shelf}{n}", f"Thing {n}", attributes={"shelf": shelf})
+        for shelf, count in (("sneakerx", 2), ("sneakery", 30))
+        for n in range(count)
+    )
+    book = Phrasebook(store, catalog)
+    book.refresh()
+    need = understand(book, "trainers", ScriptedModel(lambda path: np.zeros(128, np.float32)))
+    worth = {p.text: p.probability for p in need.phrases}
+    assert worth["sneakery"] > worth["sneakerx"]
