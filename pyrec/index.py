@@ -27,7 +27,7 @@ class Index:
 
     Attributes:
         version: the catalog's version that this is.
-        n_vectors: how many items have a vector.
+        vectors_version: which state of the vectors this is.
         language: what the catalog is analyzed as, a code of `text.LANGUAGES`.
         text: the inverted index of all searchable words.
         live: (n_items,) uint8, 0 for removed items.
@@ -37,7 +37,7 @@ class Index:
     """
 
     version: int
-    n_vectors: int
+    vectors_version: int
     language: str
     text: _core.InvertedIndex
     live: U8
@@ -71,8 +71,8 @@ def follow(last: Index | None, catalog: Catalog, vectors: Vectors | None) -> Ind
         vectors: those of the embedding model in use, None without one.
     """
     version = catalog.version
-    n_vectors = vectors.count() if vectors else 0
-    if last is not None and (last.version, last.n_vectors) == (version, n_vectors):
+    vectors_version = vectors.version if vectors else 0
+    if last is not None and (last.version, last.vectors_version) == (version, vectors_version):
         return last
     if last is not None and last.version == version:
         text, live, popularity = last.text, last.live, last.popularity
@@ -88,7 +88,15 @@ def follow(last: Index | None, catalog: Catalog, vectors: Vectors | None) -> Ind
         popularity = numbers.astype(np.float32)
     matrix, scales, has_vector = _vectors(vectors, len(live))
     return Index(
-        version, n_vectors, catalog.language, text, live, popularity, matrix, scales, has_vector
+        version,
+        vectors_version,
+        catalog.language,
+        text,
+        live,
+        popularity,
+        matrix,
+        scales,
+        has_vector,
     )
 
 

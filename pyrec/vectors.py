@@ -46,6 +46,14 @@ class Vectors:
         self._store = store
         self._catalog = catalog
         self.model = model
+        self._fact = f"vectors_version:{model}"
+
+    @property
+    def version(self) -> int:
+        """A number that grows whenever vectors are stored; counting them would take longer."""
+        sql = "select value from facts where name = ?"
+        row = self._store.db.execute(sql, [self._fact]).fetchone()
+        return int(row[0]) if row else 0
 
     def count(self) -> int:
         """Count the vectors stored, stale ones included."""
@@ -92,6 +100,11 @@ class Vectors:
             new = [n for n, row in enumerate(rows) if row[1] != digests[n]]
             vectors, scales = quantize(embed([texts[n] for n in new])) if new else (None, None)
             with self._store.transact() as db:
+                db.execute(
+                    "insert into facts values (?, 1)"
+                    " on conflict (name) do update set value = value + 1",
+                    [self._fact],
+                )
                 for place, n in enumerate(new):
                     assert vectors is not None
                     assert scales is not None
