@@ -21,9 +21,9 @@ def need_data(*names: str) -> None:
     """Leave with a message where data is missing."""
     missing = [name for name in names if not (DATA / name).exists()]
     if missing:
-        sys.exit(
-            f"skipped: no {', '.join(missing)} in {DATA}; set PYREC_DATA to the folder of the data"
-        )
+        names_missing = ", ".join(missing)
+        print(f"skipped: no {names_missing} in {DATA}; set PYREC_DATA to the folder of the data")
+        sys.exit(0)
 
 
 def machine() -> str:

@@ -1,7 +1,7 @@
 """Evidence for fitting: what every signal says of every candidate of every question of a set.
 
 Collected once a set through the recommender's own question and pool, so that what is fitted is
-what runs. `fit_prior.py` and `search_quality.py` use it.
+what runs. `search_quality.py` uses it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def collect(
         # The recommender embeds a question only where the shipped theta asks for it.
         embedder = rec.models.embedder()
         question.vector = embedder.embed_query(question.need.text) if embedder else None
-        pool = task.answers(question)
+        # By row, so that ties fall as they do in the product and not in the order of admission.
+        pool = np.sort(task.answers(question))
         ids = [item.item_id for item in rec.catalog.items(pool)]
         target = np.array([gains.get(i, 0.0) for i in ids], np.float32)
         found.append(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -64,7 +63,7 @@ def main() -> None:
     for n, name in enumerate(names):
         only = [m == n for m in range(len(names))]
         alone = cross_validate(collected, names, only, l2=L2)
-        rows.append([f"{name} alone", *(float(r.mean()) for r in alone)])
+        rows.append([f"{name} alone, same pool", *(float(r.mean()) for r in alone)])
     table("Quality, cross-validated", head, rows)
     rows = []
     earns = []
@@ -91,5 +90,4 @@ def write(train: list, names: list[str], keep: list[bool]) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONHASHSEED", "0")
     main()

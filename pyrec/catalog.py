@@ -205,6 +205,14 @@ class Catalog:
             rows = [row for (row,) in gone[first : first + _CHUNK_ROWS]]
             yield _term_rows(rows, [b""] * len(rows))
 
+    def n_changed(self, since_version: int) -> int:
+        """Count the items that came, changed or went after a version."""
+        sql = (
+            "SELECT (SELECT count(*) FROM items WHERE version > ?1)"
+            " + (SELECT count(*) FROM removed WHERE version > ?1)"
+        )
+        return int(self._store.db.execute(sql, [since_version]).fetchone()[0])
+
     def live(self) -> U8:
         """Return which rows hold an item: (n_items,) uint8, not to be written to."""
         cached = self._live

@@ -58,13 +58,14 @@ def _open(db: Path) -> Recommender:
 def _go_to_the_movies(rec: Recommender) -> None:
     page.heading("pyrec, on this device")
     page.say(
-        f"{rec.catalog.count:,} movies in one file. A text model of 253 MB reads the questions, an "
-        "embedding model of 74 MB has read the most reviewed movies. Nothing leaves this machine."
+        f"{rec.catalog.count:,} movies in one file. A text model of 253 MB reads the questions; an "
+        "embedding model of 74 MB has read the most reviewed movies, to find what is like them. "
+        "Nothing leaves this machine."
     )
 
     page.heading("1  Ask in your own words")
     _ask(rec, "space adventure")
-    page.say("Words find titles, meaning finds the rest; critics' reviews tell what is known.")
+    page.say("Its words find titles, its phrases find genres; critics' reviews tell what is known.")
 
     page.heading("2  In your own language")
     page.say("The catalog is in English. The text model writes the question in its words.")

@@ -117,7 +117,7 @@ def fit(
 
 
 def shipped_theta() -> dict[str, list[float]]:
-    """Return the theta that comes with pyrec, fitted by `bench/fit_prior.py`."""
+    """Return the theta that comes with pyrec, fitted by `bench/search_quality.py`."""
     text = resources.files("pyrec").joinpath("prior.json").read_text(encoding="utf-8")
     theta: dict[str, list[float]] = json.loads(text)["theta"]
     return theta

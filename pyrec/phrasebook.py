@@ -28,7 +28,7 @@ MAX_WORDS = 4
 MIN_ITEMS = 2
 """A value of one item names that item: its words find it without a phrase."""
 GROWTH = 0.1
-"""Phrases are mined again once this share of the items came or went."""
+"""Phrases are mined again once so many items, as a share of all, came, changed or went."""
 
 
 class Phrasebook:
@@ -42,7 +42,7 @@ class Phrasebook:
         self._columns: dict[str, str] = {}
         self._version = -1
         self._tries: dict[str, tuple[int, AnswerTrie]] = {}
-        self._weighed: dict[int, tuple[int, float]] = {}
+        self._weighed: tuple[AnswerTrie, int, float] | None = None
 
     @property
     def phrases(self) -> tuple[str, ...]:
@@ -60,26 +60,26 @@ class Phrasebook:
         self._load()
         return self._columns.get(phrase, "")
 
-    def refresh(self, *, force: bool = False) -> bool:
+    def refresh(self) -> bool:
         """Mine the phrases again where the catalog changed enough; tell whether it was done."""
         kept = self._store.derived("phrases")
-        n_items, version = self._catalog.count, self._catalog.version
-        if kept is not None and not force:
-            then = json.loads(kept[1])["n_items"]
-            if kept[0] == version or abs(n_items - then) < GROWTH * max(n_items, 1):
+        version = self._catalog.version
+        if kept is not None:
+            n_changed = self._catalog.n_changed(kept[0])
+            if n_changed == 0 or n_changed < GROWTH * self._catalog.count:
                 return False
         columns = self._frequent_values()
         values = list(columns)
         known = {fold(v) for v in values}
         titles = (title for _, title in self._catalog.titles())
         mined = [p for p in mine(titles, max_phrases=MAX_MINED) if fold(p) not in known]
-        book = {"n_items": n_items, "columns": columns, "mined": mined}
+        book = {"columns": columns, "mined": mined}
         data = json.dumps(book, ensure_ascii=False)
         self._store.keep_derived("phrases", version, data.encode("utf-8"))
         return True
 
-    def trie(self, model: TextModel, name: str, prompt: Prompt) -> tuple[AnswerTrie, bool]:
-        """Return the phrases as tokens of a model, and whether their priors are known.
+    def trie(self, model: TextModel, name: str, prompt: Prompt) -> AnswerTrie:
+        """Return the phrases as tokens of a model, with their priors where these are known.
 
         Raises:
             EmptyAnswerSpaceError: the catalog has no phrases.
@@ -88,27 +88,28 @@ class Phrasebook:
         stamp = self._stamp(prompt)
         if name not in self._tries or self._tries[name][0] != stamp:
             tokens = [model.tokenize(prompt.lead + phrase) for phrase in self._phrases]
-            self._tries[name] = (stamp, AnswerTrie(tokens))
+            trie = AnswerTrie(tokens)
             kept = self._store.derived(f"prior:{name}")
-            trie = self._tries[name][1]
             if kept is not None and kept[0] == stamp and len(kept[1]) == 4 * len(trie):
                 trie.set_prior(np.frombuffer(kept[1], np.float32))
-        trie = self._tries[name][1]
-        return trie, trie.has_prior
+            # Put in place when whole: other threads may be asking.
+            self._tries[name] = (stamp, trie)
+        return self._tries[name][1]
 
     def put_bonus(self, trie: AnswerTrie, index: Index, beta: float) -> None:
         """Give each phrase beta * log of about how many items hold it: those with its rarest word.
 
         Done once for a trie and a state of the catalog; hold the model's lock meanwhile.
         """
-        if self._weighed.get(id(trie)) == (index.version, beta):
+        weighed = self._weighed
+        if weighed is not None and weighed[0] is trie and weighed[1:] == (index.version, beta):
             return
         terms = [hash_terms(list(dict.fromkeys(analyze(p, index.language)))) for p in self._phrases]
         starts = np.cumsum([0, *(len(t) for t in terms)])[:-1]
         df = index.text.df(np.concatenate(terms)).astype(np.float32)
         held = np.minimum.reduceat(df, starts)
         trie.set_bonus(np.float32(beta) * np.log(np.maximum(held, 1.0)))
-        self._weighed = {id(trie): (index.version, beta)}
+        self._weighed = (trie, index.version, beta)
 
     def compute_priors(self, model: TextModel, name: str, prompt: Prompt) -> Iterator[float]:
         """Read what each phrase is worth without a question, and keep it; some seconds.
@@ -116,8 +117,8 @@ class Phrasebook:
         Yields:
             The share done, up to 1.
         """
-        trie, is_known = self.trie(model, name, prompt)
-        if is_known:
+        trie = self.trie(model, name, prompt)
+        if trie.has_prior:
             return
         total = np.zeros(len(trie), np.float32)
         for n, question in enumerate(prompt.neutral):
@@ -128,7 +129,8 @@ class Phrasebook:
             total += read
         prior = total / np.float32(len(prompt.neutral))
         self._store.keep_derived(f"prior:{name}", self._stamp(prompt), prior.tobytes())
-        trie.set_prior(prior)
+        # Not set in the trie, which other threads may be searching: the next call makes a new one.
+        self._tries.pop(name, None)
 
     def _frequent_values(self) -> dict[str, str]:
         """Return the values with their columns, the most frequent first."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from pyrec import _core, prompts, signals
+from pyrec import _core, signals
 from pyrec.catalog import Catalog
 from pyrec.errors import UnknownItemError
 from pyrec.events import EventLog
@@ -24,6 +24,7 @@ from pyrec.fields import items_of
 from pyrec.filters import parse_filter
 from pyrec.importing import ImportReport
 from pyrec.index import Index, follow
+from pyrec.indexing import IndexProgress, embed_items, weigh_phrases
 from pyrec.loaded import AUTO, LoadedModels, ModelChoice
 from pyrec.mixer import Mixer, shipped_theta
 from pyrec.past import N_EVENTS, weigh
@@ -64,15 +65,6 @@ def open(
     """
     models = LoadedModels(text_model, embedding_model)
     return Recommender(Store.open(path), models)
-
-
-@dataclass(frozen=True)
-class IndexProgress:
-    """How far `Recommender.index` is: a step's name, and what is done of how much."""
-
-    step: str
-    done: float
-    total: float
 
 
 class Recommender:
@@ -151,30 +143,9 @@ class Recommender:
                 None for all.
         """
         self._book.refresh()
-        name = self.models.text_name
-        if name and self._book.phrases:
-            wording = prompts.load(self.catalog.language, "need")
-            model = self.models.text()
-            assert model is not None, "a model with a name loads or raises"
-            if not self._book.trie(model, name, wording)[1]:
-                # Many branches at once read a whole trie faster, and need more memory meanwhile.
-                wide = self.models.wide_text()
-                try:
-                    for share in self._book.compute_priors(wide, name, wording):
-                        yield IndexProgress("phrases", share, 1.0)
-                finally:
-                    wide.close()
-        total = self._vectors.n_missing() if self._vectors else 0
-        if n_vectors is not None:
-            total = min(total, n_vectors - self.n_vectors)
-        embedder = self.models.embedder() if total > 0 else None
-        if self._vectors is not None and embedder is not None:
-            done = 0
-            for n in self._vectors.compute(embedder.embed_passages):
-                done += n
-                yield IndexProgress("vectors", min(done, total), total)
-                if done >= total:
-                    return
+        yield from weigh_phrases(self._book, self.catalog.language, self.models)
+        if self._vectors is not None:
+            yield from embed_items(self._vectors, self.models, n_vectors)
 
     @property
     def n_vectors(self) -> int:
@@ -220,6 +191,9 @@ class Recommender:
             if question.need and question.need.text and (generate or theta_text > 0.0):
                 question.model = self.models.text()
             ranked = task.rank(question, k, theta_text)
+            if generate and question.model is None:
+                why = "no text model" if text.strip() else "no question"
+                ranked = replace(ranked, path=(*ranked.path, f"no titles generated: {why}"))
             return question, ranked, self.catalog.items(ranked.item_idx)
 
         return self._slate(task, *_consistent(ask), user, began)
@@ -344,9 +318,7 @@ class Recommender:
         if user is None:
             return []
         weights = weigh(self.events.history(user, N_EVENTS))
-        hidden = {item_id for item_id, w in weights.items() if w < 0.0 and include_seen}
-        if not include_seen:
-            hidden |= self.events.seen(user)
+        hidden = self._disliked(user) if include_seen else self.events.seen(user)
         ids = list({**weights, **dict.fromkeys(hidden)})
         rows = dict(zip(ids, self.catalog.idxs(ids).tolist(), strict=True))
         # Items that left the catalog, or came after this state of it, count nothing.
@@ -358,6 +330,12 @@ class Recommender:
             Past(rows[item_id], weights[item_id], item.title, described(item))
             for item_id, item in zip(past, items, strict=True)
         ]
+
+    def _disliked(self, user: str) -> set[str]:
+        """Return the items that the user's last word on was a dislike."""
+        said = self.events.history(user, kinds=("like", "dislike"))
+        last = {event.item_id: event.kind for event in said}
+        return {item_id for item_id, kind in last.items() if kind == "dislike"}
 
     def _titles(self, rows: I32) -> list[str]:
         return [item.title for item in self.catalog.items(rows)]
@@ -372,7 +350,7 @@ class Recommender:
         return any(s.name == name for s in self._task.signals)
 
     def _theta_text(self, *, forced: bool) -> float:
-        weight = self._theta.get("titles_beam", [0.0])[0]
+        weight = max(0.0, self._theta.get(Titles.name, [0.0])[0])
         return max(weight, FORCED_THETA) if forced else weight
 
     def _slate(

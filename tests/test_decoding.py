@@ -130,7 +130,7 @@ def test_early_stopping_ends_at_k_finished_answers():
         beam_search(model, trie_of(model, words), model.tokenize("q", start=True), 1, config)
         calls.append(model.n_calls)
     assert calls[0] == 0
-    assert calls[1] >= calls[0]
+    assert calls[1] > 0
 
 
 def test_a_search_stops_when_no_live_branch_can_win():

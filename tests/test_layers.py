@@ -25,7 +25,7 @@ FLOORS = (
     "decoding phrasebook",
     "signals",
     "tasks",
-    "recommender doctor",
+    "indexing recommender doctor",
     "pyrec cli demo demo_page demo_stock __main__",
 )
 FLOOR = {name: n for n, names in enumerate(FLOORS) for name in names.split()}

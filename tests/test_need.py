@@ -102,8 +102,8 @@ def test_priors_are_kept_in_the_store_and_found_by_the_next_process(book, store)
     model = says("boots")
     list(book.compute_priors(model, "scripted", prompts.load("en", "need")))
     again = Phrasebook(store, Catalog(store))
-    trie, is_known = again.trie(model, "scripted", prompts.load("en", "need"))
-    assert is_known
+    trie = again.trie(model, "scripted", prompts.load("en", "need"))
+    assert trie.has_prior
     assert (trie.core.prior[1:] <= 0.0).all()
 
 
@@ -145,3 +145,14 @@ def test_of_two_likely_phrases_the_one_that_the_catalog_uses_more_wins(store):
     need = understand(book, "trainers", ScriptedModel(lambda path: np.zeros(128, np.float32)))
     worth = {p.text: p.probability for p in need.phrases}
     assert worth["sneakery"] > worth["sneakerx"]
+
+
+def test_phrases_follow_a_catalog_that_was_replaced_by_one_of_the_same_size(store):
+    catalog = Catalog(store)
+    book = Phrasebook(store, catalog)
+    for shelf in ("boots", "hats"):
+        catalog.add(Item(f"i{n}", f"Thing {n}", attributes={"shelf": shelf}) for n in range(5))
+        assert book.refresh()
+        assert book.value(shelf) == shelf
+    assert book.value("boots") is None
+    assert not book.refresh()

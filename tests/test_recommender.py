@@ -80,6 +80,23 @@ def test_a_dislike_removes_the_item_even_where_seen_ones_are_asked_for(rec):
     assert slate[0].item_id not in ids(again)
 
 
+def test_a_skip_hides_nothing_and_a_later_dislike_hides_what_was_liked(rec):
+    rec.feedback("u", "s1", "skip")
+    assert "s1" in ids(rec.recommend("running shoes", user="u", include_seen=True))
+    rec.feedback("u", "s1", "like")
+    rec.feedback("u", "s1", "dislike")
+    assert "s1" not in ids(rec.recommend("running shoes", user="u", include_seen=True))
+    rec.feedback("u", "s1", "like")
+    assert "s1" in ids(rec.recommend("running shoes", user="u", include_seen=True))
+
+
+@pytest.mark.parametrize("generate", [True, "catalog"])
+def test_asking_for_titles_without_a_text_model_is_said_in_the_path(rec, generate):
+    slate = rec.recommend("running shoes", generate=generate)
+    assert slate.path[-1] == "no titles generated: no text model"
+    assert len(slate) > 0
+
+
 def test_undo_takes_back_the_last_event_and_the_list_is_as_before(rec):
     before = rec.recommend("shoes", user="u")
     rec.feedback("u", "s1", "dislike")

@@ -109,14 +109,15 @@ class NeedTask:
         if model is None:
             return (), "words only: no text model"
         prompt = prompts.load(self._language, "need")
-        trie, has_prior = self._book.trie(model, model_name, prompt)
-        config = BeamConfig(self._config.num_beams, self._config.alpha if has_prior else 0.0)
+        trie = self._book.trie(model, model_name, prompt)
+        alpha = self._config.alpha if trie.has_prior else 0.0
+        config = BeamConfig(self._config.num_beams, alpha)
         start = model.tokenize(prompt.ask(text[:MAX_CHARACTERS]), start=True)
         with model.lock:  # the trie is shared, and its bonus set for this state of the catalog
             self._book.put_bonus(trie, self._index, self._config.beta)
             # Some to spare, for those that only repeat the question.
             answers = beam_search(model, trie, start, 2 * self._config.n_phrases, config)
-        how = "" if has_prior else " without priors (run `pyrec index`)"
+        how = "" if trie.has_prior else " without priors (run `pyrec index`)"
         return self._parse(text, answers), f"phrases by {model_name}{how}"
 
     def _parse(self, text: str, answers: Sequence[Answer]) -> tuple[Phrase, ...]:
