@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     "errors types _core",
-    "text stopwords grams segmentation phrases metrics mixer prompts filters"
+    "text stopwords grams segmentation phrases metrics mixer linear_model prompts filters"
     " schema connection store rows text_lines"
     " manifest gguf_header convert_e5 workspace vocabulary encoder_file llama lm embedder",
     "column columns importing catalog events past vectors index"
