@@ -126,7 +126,7 @@ class EventLog:
                 return None
             event = Event(*row)
             db.execute("DELETE FROM events WHERE event_id = ?", [event.event_id])
-            db.execute("INSERT INTO event_removals (event_id) VALUES (?)", [event.event_id])
+            db.execute("INSERT INTO event_removals (user_id) VALUES (?)", [user_id])
         return event
 
     def seen(self, user_id: str) -> set[str]:
@@ -177,10 +177,10 @@ class EventLog:
         ).fetchall()
         return rows
 
-    def removed_since(self, removal_id: int) -> list[int]:
-        """Return the numbers of the events that later removals took back, the earliest first."""
+    def removed_since(self, removal_id: int) -> list[str]:
+        """Return whose events later removals took back, the earliest first; a user may repeat."""
         rows = self._store.db.execute(
-            "SELECT event_id FROM event_removals WHERE removal_id > ? ORDER BY removal_id",
+            "SELECT user_id FROM event_removals WHERE removal_id > ? ORDER BY removal_id",
             [removal_id],
         )
         return [row[0] for row in rows]

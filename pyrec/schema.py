@@ -119,11 +119,11 @@ def _m002_events_by_time(db: Database) -> None:
         *EVENT_INDEXES.values(),
         # A session without a name is none; files of events cannot tell the two apart.
         "UPDATE events SET session = NULL WHERE session = ''",
-        # Followed by processes that keep something computed from the events.
+        # Whose history lost an event, for processes that keep something computed from the log.
         """
         CREATE TABLE event_removals (
             removal_id INTEGER PRIMARY KEY AUTOINCREMENT,
-            event_id INTEGER NOT NULL
+            user_id TEXT NOT NULL
         ) STRICT
         """,
     )
