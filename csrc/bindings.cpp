@@ -148,6 +148,10 @@ void register_sparse(py::module_& m) {
             },
             py::arg("terms").noconvert(), py::arg("weights").noconvert(), py::arg("k1"),
             py::arg("b"), py::arg("mask").noconvert() = py::none())
+        .def("norms",
+             [](const InvertedIndex& self) {
+                 return hand_over(without_gil([&] { return self.norms(); }));
+             })
         .def(
             "coverage",
             [](const InvertedIndex& self, const Array<uint32_t>& terms, const OptionalMask& mask) {

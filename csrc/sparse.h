@@ -8,6 +8,7 @@
 //   idf(t)      = log(1 + (N - df + ½) / (df + ½))           N items have a row, df of them hold t
 //   bm25(i)     = Σ over t of  weight(t) · idf(t) · tf · (k1 + 1) / (tf + norm(i))
 //   norm(i)     = k1 · (1 - b + b · length of i / mean length)
+//   norm²(i)    = Σ over the terms of i of (idf · tf)²        the length of its TF-IDF vector
 //   coverage(i) = Σ idf of the query's terms that i holds / Σ idf of the query's terms
 //
 // BM25: Robertson and Zaragoza, The Probabilistic Relevance Framework (2009).
@@ -53,6 +54,9 @@ class InvertedIndex {
     // (n_items) Negative query weights push an item down; a repeated term counts again.
     std::vector<float> bm25(Span<uint32_t> terms, Span<float> weights, float k1, float b,
                             Mask mask = {}) const;
+
+    // (n_items) The Euclidean length of each item's TF-IDF vector, 0 for an item without terms.
+    std::vector<float> norms() const;
 
     // (n_items) From 0 to 1; a term that nothing holds counts in the denominator.
     std::vector<float> coverage(Span<uint32_t> terms, Mask mask = {}) const;
@@ -251,6 +255,19 @@ inline std::vector<float> InvertedIndex::bm25(Span<uint32_t> terms, Span<float> 
         }
     }
     return scores;
+}
+
+inline std::vector<float> InvertedIndex::norms() const {
+    std::vector<float> squares(n_items(), 0.0f);
+    for (int64_t t = 0; t < n_terms(); ++t) {
+        const float rarity = weight_unit * idf(static_cast<int32_t>(ptr_[t + 1] - ptr_[t]));
+        for (int64_t p = ptr_[t]; p < ptr_[t + 1]; ++p) {
+            const float value = rarity * static_cast<float>(weight_[p]);
+            squares[item_[p]] += value * value;
+        }
+    }
+    for (float& square : squares) square = std::sqrt(square);
+    return squares;
 }
 
 inline std::vector<float> InvertedIndex::coverage(Span<uint32_t> terms, Mask mask) const {

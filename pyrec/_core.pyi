@@ -58,6 +58,9 @@ class InvertedIndex:
     def bm25(self, terms: U32, weights: F32, k1: float, b: float, mask: U8 | None = None) -> F32:
         """Score every item, (n_items): Σ weight · idf · saturated frequency; masked items get 0."""
 
+    def norms(self) -> F32:
+        """Return the Euclidean length of each item's TF-IDF vector, (n_items)."""
+
     def coverage(self, terms: U32, mask: U8 | None = None) -> F32:
         """Return the idf-weighted share of the distinct terms that each item holds, 0 to 1."""
 

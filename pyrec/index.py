@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,16 @@ class Index:
     def n_items(self) -> int:
         """Count the rows, removed ones included."""
         return len(self.live)
+
+    @cached_property
+    def n_live(self) -> int:
+        """Count the items that are not removed."""
+        return int(self.live.sum())
+
+    @cached_property
+    def norms(self) -> F32:
+        """Return the lengths of the items' TF-IDF vectors, (n_items,) float32."""
+        return self.text.norms()
 
     def cosines(self, query: F32) -> F32:
         """Return the cosine of a unit vector and each item's, (n_items,) float32; 0 without."""

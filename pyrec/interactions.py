@@ -73,15 +73,21 @@ def make_crowd(histories: _core.Histories, row_of: I32, number_of: I32) -> Crowd
 
 
 class Interactions:
-    """The histories of all users, following the log."""
+    """The histories of all users, following the log.
+
+    Attributes:
+        generation: grows where the numbers of items are given out anew.
+    """
 
     def __init__(self, log: EventLog, catalog: Catalog) -> None:
         self._log = log
         self._catalog = catalog
         self._lock = threading.Lock()
+        self.generation = 0
         self._clear()
 
     def _clear(self) -> None:
+        self.generation += 1
         self._histories = _core.Histories()
         self._users: dict[str, int] = {}
         self._items: dict[str, int] = {}
@@ -119,6 +125,21 @@ class Interactions:
             number_of = inverse(row_of, n_items)
             self._rows = (version, row_of, number_of)
         return row_of, number_of
+
+    @property
+    def n_items(self) -> int:
+        """Count the items that were ever taken; as of the last `follow`."""
+        return len(self._items)
+
+    @property
+    def item_ids(self) -> list[str]:
+        """Return the items by number; as of the last `follow`."""
+        return list(self._items)
+
+    @property
+    def n_users(self) -> int:
+        """Count the users who ever took something; as of the last `follow`."""
+        return len(self._users)
 
     def user(self, user_id: str) -> int:
         """Return a user's number, -1 for one without events; as of the last `follow`."""

@@ -59,20 +59,20 @@ class Mixer:
         at = 3 * self.names.index(name)
         return float(np.abs(self.theta[at : at + 3]).max())
 
-    def mix(self, values: F32) -> Mixed:
+    def mix(self, values: F32, share: F32 | None = None) -> Mixed:
         """Turn the values of one pool into log-probabilities.
 
         Args:
             values: (n, n_signals) float32, NaN where unknown.
+            share: (n_signals,) float32, how much of each signal's weights counts; None for all.
         """
+        theta = self.theta.astype(np.float32)
+        if share is not None:
+            theta = theta * np.repeat(share, len(FEATURES))
         groups = np.array([0, len(values)], np.int64)
         phi = _core.features(np.ascontiguousarray(values, np.float32), groups)
-        logprob = _core.log_softmax(phi, self.theta.astype(np.float32), groups)
-        weighed = (
-            (phi * self.theta.astype(np.float32))
-            .reshape(len(values), len(self.names), 3)
-            .sum(axis=2)
-        )
+        logprob = _core.log_softmax(phi, theta, groups)
+        weighed = (phi * theta).reshape(len(values), len(self.names), 3).sum(axis=2)
         centered = weighed - weighed.mean(axis=0) if len(values) else weighed
         return Mixed(logprob, centered.astype(np.float32))
 

@@ -1,7 +1,7 @@
 """What a user's events say of items now: one weight an item, from -1 to 1.
 
-`recommender.py` gives these to the signals as the history of a question. What happened last counts
-most; a dislike counts against an earlier like of the same item.
+`recommender.py` gives these to the signals as the history of a question, and each signal lets them
+fade with their age in its own way. A dislike counts against an earlier like of the same item.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from pyrec.types import Event
 
 N_EVENTS = 200
 """How many of a user's newest events are looked at."""
-DECAY = 0.95
-"""What each later item takes off an earlier one's weight."""
 RATING_MIDDLE = 3.0
 """The rating that says neither yes nor no, on a scale of five."""
 
@@ -34,8 +32,7 @@ def weigh(events: Iterable[Event]) -> dict[str, float]:
         # Taken out and put back: the item counts as old as its last event.
         before = weights.pop(event.item_id, 0.0)
         weights[event.item_id] = max(-1.0, min(1.0, before + weight))
-    n = len(weights)
-    return {item_id: w * DECAY ** (n - 1 - age) for age, (item_id, w) in enumerate(weights.items())}
+    return weights
 
 
 def _weight(event: Event) -> float:

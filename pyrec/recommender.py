@@ -6,7 +6,6 @@ a history weighs, when which model is asked. The work is done in `tasks/`.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,31 +13,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
-from pyrec import _core, signals
+from pyrec import signals
 from pyrec.catalog import Catalog
 from pyrec.errors import UnknownItemError
 from pyrec.event_fields import events_of
 from pyrec.event_importing import EventImportReport
 from pyrec.events import EventLog
 from pyrec.fields import items_of
-from pyrec.filters import parse_filter
 from pyrec.importing import ImportReport
-from pyrec.index import Index, follow
 from pyrec.indexing import IndexProgress, embed_items, weigh_phrases
+from pyrec.interactions import Interactions
+from pyrec.learned import Learned
 from pyrec.loaded import AUTO, LoadedModels, ModelChoice
 from pyrec.mixer import Mixer, shipped_theta
-from pyrec.past import N_EVENTS, weigh
 from pyrec.phrasebook import Phrasebook
-from pyrec.rows import described
-from pyrec.signals.base import F32, I32, U8, Past, Question, Signal
-from pyrec.signals.lexical import K1, B
+from pyrec.questions import Questions
+from pyrec.signals.base import Question, Signal
 from pyrec.signals.titles import Titles
 from pyrec.store import Store
-from pyrec.tasks.need import NeedTask
 from pyrec.tasks.recommend import Ranked, RecommendTask
-from pyrec.text import analyze, fold, hash_terms
 from pyrec.types import Event, Filter, Item, Need, Slate, Suggestion
 from pyrec.vectors import Vectors
 
@@ -84,13 +77,31 @@ class Recommender:
         self._book = Phrasebook(store, self.catalog)
         name = models.embedding_name
         self._vectors = Vectors(store, self.catalog, name) if name else None
-        self._index: Index | None = None
-        self._lock = threading.Lock()
-        self._theta = shipped_theta()
+        self.interactions = Interactions(self.events, self.catalog)
+        self.learned = Learned(store)
+        self.questions = Questions(
+            self.catalog,
+            self.events,
+            self.interactions,
+            self._book,
+            self._vectors,
+            models,
+            self.learned,
+        )
+        self._use_theta()
+
+    def _use_theta(self) -> None:
+        """Rank by what was learned here, and by what comes with pyrec where nothing was."""
+        self._theta = {**shipped_theta(), **self.learned.theta()}
         # A signal without weight is neither asked for candidates nor for scores.
         weighed = [s for s in signals.every() if any(self._theta.get(s.name, ()))]
         self._task = _task(weighed, self._theta)
         self._generating = _task([*weighed, Titles()], self._theta)
+
+    @property
+    def theta(self) -> dict[str, list[float]]:
+        """The weights in use, by signal: linear, log, missing."""
+        return {name: list(row) for name, row in self._theta.items()}
 
     def __enter__(self) -> Recommender:
         """Return itself."""
@@ -161,6 +172,7 @@ class Recommender:
         text: str = "",
         *,
         user: str | None = None,
+        history: Sequence[str] = (),
         k: int = 10,
         where: Sequence[str | Filter] = (),
         include_seen: bool = False,
@@ -171,6 +183,8 @@ class Recommender:
         Args:
             text: the question in plain words, any language; empty asks by history alone.
             user: whose history counts; None for nobody's.
+            history: item ids that count instead, oldest first, for a visitor who is not known:
+                nothing is kept of it, and ids that the catalog does not hold count nothing.
             k: how many items, 1 to 1,000; fewer come where fewer fit.
             where: conditions that each item must meet, such as `price<=300`.
             include_seen: also items that the user did something with; never disliked ones.
@@ -178,18 +192,25 @@ class Recommender:
                 "catalog" lets it name candidates by a beam over all titles, which takes longer.
 
         Raises:
-            ValueError: k is out of range, or `generate` is none of these.
+            ValueError: k is out of range, `generate` is none of these, or both a user and a history
+                are given.
             CatalogError: a condition that cannot be read, or names no column.
         """
         began = time.perf_counter()
         _check_k(k)
         if generate not in (False, True, "catalog"):
             raise ValueError(f"generate is {generate!r}; use False, True or 'catalog'")
+        if isinstance(history, str):
+            raise TypeError(f"history is {history!r}; give a list of item ids")
+        if user is not None and history:
+            raise ValueError("give a user, whose history is known here, or a history, not both")
         task = self._generating if generate == "catalog" else self._task
         theta_text = self._theta_text(forced=generate is True)
 
         def ask() -> tuple[Question, Ranked, list[Item]]:
-            question = self.question(text, user=user, where=where, include_seen=include_seen)
+            question = self.question(
+                text, user=user, history=history, where=where, include_seen=include_seen
+            )
             if question.need and question.need.text and (generate or theta_text > 0.0):
                 question.model = self.models.text()
             ranked = task.rank(question, k, theta_text)
@@ -205,16 +226,14 @@ class Recommender:
         text: str = "",
         *,
         user: str | None = None,
+        history: Sequence[str] = (),
         where: Sequence[str | Filter] = (),
         include_seen: bool = False,
     ) -> Question:
-        """Encode a question as signals read it; `recommend` and training start here."""
-        index = self._current()
-        need = self._understand(text, index) if text.strip() else None
-        mask = self._mask(index, [*_conditions(where), *(need.filters if need else ())])
-        history = self._past(user, mask, include_seen=include_seen)
-        return Question(
-            index, mask, self._titles, self.catalog.mask, need, self._vector(need), None, history
+        """Encode a question as signals read it; `recommend` starts here."""
+        embeds = any(s.name == "dense" for s in self._task.signals)
+        return self.questions.ask(
+            text, user, history, where, include_seen=include_seen, embeds=embeds
         )
 
     def similar(self, item_id: str, *, k: int = 10, where: Sequence[str | Filter] = ()) -> Slate:
@@ -227,21 +246,9 @@ class Recommender:
         """
         began = time.perf_counter()
         _check_k(k)
-        conditions = _conditions(where)
-        item = self.catalog.item(item_id)
 
         def ask() -> tuple[Question, Ranked, list[Item]]:
-            row = self.catalog.idx(item_id)
-            index = self._current()
-            mask = self._mask(index, conditions)
-            mask[row] = 0
-            question = Question(
-                index,
-                mask,
-                self._titles,
-                self.catalog.mask,
-                history=[Past(row, 1.0, item.title, described(item))],
-            )
+            question = self.questions.like(item_id, where)
             ranked = self._task.rank(question, k, 0.0)
             return question, ranked, self.catalog.items(ranked.item_idx)
 
@@ -249,7 +256,7 @@ class Recommender:
 
     def need(self, text: str) -> Need:
         """Say what a question means in the catalog's own words."""
-        return self._understand(text, self._current())
+        return self.questions.understand(text, self.questions.current())
 
     # Feedback
 
@@ -296,73 +303,7 @@ class Recommender:
         kinds = ("click", "like", "dislike", "purchase", "rating", "skip")
         return self.events.history(user, limit, kinds)
 
-    # How a question is made
-
-    def _current(self) -> Index:
-        with self._lock:
-            self._index = follow(self._index, self.catalog, self._vectors)
-            return self._index
-
-    def _understand(self, text: str, index: Index) -> Need:
-        ask = NeedTask(self._book, index, has_prices=self._has_prices())
-        return ask(text, self._is_title(text, index), self.models.text, self.models.text_name)
-
-    def _has_prices(self) -> bool:
-        return any(c.name == "price" for c in self.catalog.columns())
-
-    def _is_title(self, text: str, index: Index) -> bool:
-        terms = hash_terms(list(dict.fromkeys(analyze(text, index.language))))
-        if not len(terms):
-            return False
-        # An item with just these words as its title stands among the first by BM25.
-        ones = np.ones(len(terms), np.float32)
-        scores = index.text.bm25(terms, ones, K1, B, index.live)
-        rows, _ = _core.topk(scores, 20, index.live)
-        wanted = fold(text).strip()
-        return any(fold(title).strip() == wanted for title in self._titles(rows))
-
-    def _mask(self, index: Index, filters: Sequence[Filter]) -> U8:
-        mask: U8 = index.live.copy()
-        if filters:
-            # Rows added by another process since `follow` are not in this state yet.
-            mask[self.catalog.mask(filters)[: len(mask)] == 0] = 0
-        return mask
-
-    def _past(self, user: str | None, mask: U8, *, include_seen: bool) -> list[Past]:
-        """Return what counts of a user's history, and take what is not to be shown off the mask."""
-        if user is None:
-            return []
-        weights = weigh(self.events.history(user, N_EVENTS))
-        hidden = self._disliked(user) if include_seen else self.events.seen(user)
-        ids = list({**weights, **dict.fromkeys(hidden)})
-        rows = dict(zip(ids, self.catalog.idxs(ids).tolist(), strict=True))
-        # Items that left the catalog, or came after this state of it, count nothing.
-        rows = {item_id: row for item_id, row in rows.items() if 0 <= row < len(mask)}
-        mask[[rows[item_id] for item_id in hidden if item_id in rows]] = 0
-        past = [item_id for item_id in weights if item_id in rows]
-        items = self.catalog.items([rows[item_id] for item_id in past])
-        return [
-            Past(rows[item_id], weights[item_id], item.title, described(item))
-            for item_id, item in zip(past, items, strict=True)
-        ]
-
-    def _disliked(self, user: str) -> set[str]:
-        """Return the items that the user's last word on was a dislike."""
-        said = self.events.history(user, kinds=("like", "dislike"))
-        last = {event.item_id: event.kind for event in said}
-        return {item_id for item_id, kind in last.items() if kind == "dislike"}
-
-    def _titles(self, rows: I32) -> list[str]:
-        return [item.title for item in self.catalog.items(rows)]
-
-    def _vector(self, need: Need | None) -> F32 | None:
-        if need is None or not need.text or self._vectors is None or not self._asks("dense"):
-            return None
-        embedder = self.models.embedder()
-        return embedder.embed_query(need.text) if embedder else None
-
-    def _asks(self, name: str) -> bool:
-        return any(s.name == name for s in self._task.signals)
+    # How an answer is made
 
     def _theta_text(self, *, forced: bool) -> float:
         weight = max(0.0, self._theta.get(Titles.name, [0.0])[0])
@@ -400,10 +341,6 @@ def _consistent(
         except UnknownItemError:
             continue
     return ask()
-
-
-def _conditions(where: Sequence[str | Filter]) -> list[Filter]:
-    return [f if isinstance(f, Filter) else parse_filter(f) for f in where]
 
 
 def _check_k(k: int) -> None:

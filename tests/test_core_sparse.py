@@ -53,6 +53,7 @@ def test_agrees_with_its_twin_after_any_updates(updates, query, mask, k1, b):
         atol=1e-5,
     )
     np.testing.assert_allclose(index.coverage(terms, mask), twin.coverage(terms, mask), rtol=1e-5)
+    np.testing.assert_allclose(index.norms(), twin.norms(), rtol=1e-5)
     assert index.nnz == sum(map(len, twin.rows.values()))
     assert index.n_terms == len({t for row in twin.rows.values() for t in row})
 

@@ -19,13 +19,13 @@ FLOORS = (
     "text stopwords grams segmentation phrases metrics mixer linear_model prompts filters"
     " schema connection store staging rows text_lines times"
     " manifest gguf_header convert_e5 workspace vocabulary encoder_file llama lm embedder",
-    "column columns importing catalog event_rules event_importing events interactions past vectors index"
+    "column columns importing catalog event_rules event_importing events interactions learned past vectors index"
     " headings fields event_fields event_writing delimited json_rows readers"
     " fetch model_folder model_install models loaded sample_movies",
     "decoding phrasebook",
     "signals",
     "tasks",
-    "indexing recommender doctor",
+    "indexing questions replay train evaluate recommender doctor",
     "pyrec cli demo demo_page demo_stock __main__",
 )
 FLOOR = {name: n for n, names in enumerate(FLOORS) for name in names.split()}

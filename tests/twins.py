@@ -58,6 +58,12 @@ class InvertedIndex:
                     scores[item] += weight * self.idf(term) * saturated
         return _masked(scores, mask)
 
+    def norms(self):
+        squares = np.zeros(self.n_items)
+        for item, row in self.rows.items():
+            squares[item] = sum((self.idf(t) * tf) ** 2 for t, tf in row.items())
+        return np.sqrt(squares)
+
     def coverage(self, terms, mask=None):
         distinct = set(terms.tolist())
         total = sum(map(self.idf, distinct))

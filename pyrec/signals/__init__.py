@@ -5,7 +5,9 @@ from importlib.metadata import entry_points
 from pyrec.signals.base import Signal
 from pyrec.signals.content import Content
 from pyrec.signals.dense import Dense, DenseHistory
+from pyrec.signals.histories import After, Near, Taken, Together
 from pyrec.signals.lexical import Coverage, Lexical
+from pyrec.signals.linear import Linear, LinearRecent
 from pyrec.signals.phrases import Phrases
 from pyrec.signals.popular import Popular
 
@@ -20,5 +22,12 @@ def every() -> list[Signal]:
         Content(),
         DenseHistory(),
         Popular(),
+        After(),
+        Near(),
+        Together(),
+        Linear(),
+        LinearRecent(),
+        Taken(),
+        Popular(asked=False),
     ]
     return ours + [entry.load()() for entry in entry_points(group="pyrec.signals")]

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from pyrec import _core
 from pyrec.index import Index
+from pyrec.interactions import Crowd
+from pyrec.linear_model import LinearModel
 from pyrec.lm import TextModel
 from pyrec.types import Filter, Item, Need
 
@@ -29,14 +31,15 @@ U32 = npt.NDArray[np.uint32]
 class Past:
     """One thing of the user's history that counts.
 
-    The weight lies in [-1, 1]: decayed by age, negative for a dislike. `text` is the title and the
-    values of the item's attributes.
+    The weight lies in [-1, 1], negative for a dislike; each signal lets it fade with the age, which
+    counts how many things came later. `text` is the title and the values of the item's attributes.
     """
 
     item_idx: int
     weight: float
     title: str
     text: str
+    age: int = 0
 
 
 @dataclass
@@ -51,8 +54,15 @@ class Question:
         need: what the words mean, None without words.
         vector: (dim,) float32 unit vector of the words, None without words or embedding model.
         model: the text model, None without one.
-        history: the user's past, oldest first; empty for a newcomer.
+        history: the newest of the user's past, oldest first; empty for a newcomer.
+        crowd: what all users took, None where nothing is known of any.
+        taken: (n,) int32 item numbers of `crowd` that the user took and did not dislike, oldest
+            first; all of them, where `history` is the newest.
+        ages: (n,) float32, how many steps of time before the newest each was.
+        linear: the linear item model by item numbers, None where none was fitted.
         scores: of the whole catalog by signal, computed once per question.
+        mask_by_number: `mask` in the order of `crowd`, once a signal has asked.
+        takers: the newest of `taken` with the users who took each, once a reason was asked for.
         generated: item_idx to probability, once the `titles` signal has run.
     """
 
@@ -64,8 +74,19 @@ class Question:
     vector: F32 | None = None
     model: TextModel | None = None
     history: Sequence[Past] = ()
+    crowd: Crowd | None = None
+    taken: I32 = field(default_factory=lambda: np.empty(0, np.int32))
+    ages: F32 = field(default_factory=lambda: np.empty(0, np.float32))
+    linear: LinearModel | None = None
     scores: dict[str, F32 | None] = field(default_factory=dict, repr=False)
+    mask_by_number: U8 | None = field(default=None, repr=False)
+    takers: list[tuple[int, set[int]]] | None = field(default=None, repr=False)
     generated: dict[int, float] | None = field(default=None, repr=False)
+
+    @property
+    def has_words(self) -> bool:
+        """Whether something was asked in words."""
+        return self.need is not None and bool(self.need.text)
 
 
 class Signal(Protocol):

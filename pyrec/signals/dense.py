@@ -14,6 +14,8 @@ from pyrec.types import Item
 
 STRONG = 5.0
 """Standard deviations that count as full strength: few items of a catalog come so near."""
+RECENCY = 0.8
+"""What each later thing of a history takes off an earlier one's weight."""
 
 
 def _standardized(question: Question, query: F32) -> F32 | None:
@@ -55,7 +57,7 @@ class DenseHistory(CatalogSignal):
         if not past:
             return None
         rows = index.vectors_of([p.item_idx for p in past])
-        profile = np.array([p.weight for p in past], np.float32) @ rows
+        profile = np.array([p.weight * RECENCY**p.age for p in past], np.float32) @ rows
         norm = float(np.linalg.norm(profile))
         return None if norm < 1e-6 else _standardized(question, profile / np.float32(norm))
 

@@ -17,6 +17,14 @@ from pyrec.signals.base import F32, I32, Question, Signal
 from pyrec.signals.titles import rerank
 from pyrec.types import Item, Reason
 
+HISTORY = frozenset(
+    ("content", "dense_history", "after", "near", "together", "linear", "linear_recent")
+)
+"""The signals that read the user's past."""
+BESIDE_WORDS = 0.35
+"""How much of their weights counts where something was asked in words: these come first. By hand;
+no data set here has both."""
+
 
 @dataclass(frozen=True)
 class RecommendConfig:
@@ -93,7 +101,7 @@ class RecommendTask:
         pool = self.answers(question)
         if not len(pool):
             return Ranked(pool, *_empty(len(self.signals)), ())
-        mixed = self.mixer.mix(self.values(question, pool))
+        mixed = self.mixer.mix(self.values(question, pool), self._share(question))
         order = np.lexsort((pool, -mixed.logprob))
         path = [f"{len(pool)} candidates"]
         if theta_text > 0.0 and question.model is not None and question.need is not None:
@@ -101,6 +109,12 @@ class RecommendTask:
             path.append("titles by beam")
         best = order[:k]
         return Ranked(pool[best], mixed.logprob[best], mixed.contributions[best], tuple(path))
+
+    def _share(self, question: Question) -> F32 | None:
+        if not question.has_words:
+            return None
+        past = [BESIDE_WORDS if s.name in HISTORY else 1.0 for s in self.signals]
+        return np.array(past, np.float32)
 
     def _generate(
         self,

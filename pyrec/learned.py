@@ -1,0 +1,104 @@
+"""What training left in the store: theta, and the linear item model.
+
+`train.py` writes them, `questions.py` and `recommender.py` read them. Theta is personal data and
+lives in the table `weights`; the linear model can be computed again and is kept as a derived array
+by item ids, because the numbers that items have in `Interactions` are those of one process.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pyrec.interactions import Interactions
+from pyrec.linear_model import LinearModel
+from pyrec.mixer import FEATURES
+from pyrec.store import Store
+
+_LINEAR = "linear"
+
+
+class Learned:
+    """The trained part of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._linear: tuple[tuple[int, int, int], LinearModel] | None = None
+
+    @property
+    def version(self) -> int:
+        """Count the trainings that this store has seen."""
+        row = self._store.db.execute(
+            "SELECT version FROM derived WHERE name = ?", [_LINEAR]
+        ).fetchone()
+        return row[0] if row else 0
+
+    def theta(self) -> dict[str, list[float]]:
+        """Return the weights that training found, by signal; empty before the first."""
+        rows = self._store.db.execute("SELECT name, value FROM weights WHERE user_id = ''")
+        found: dict[str, list[float]] = {}
+        for name, value in rows.fetchall():
+            signal, _, feature = name.rpartition(":")
+            if feature in FEATURES:
+                found.setdefault(signal, [0.0] * len(FEATURES))[FEATURES.index(feature)] = value
+        return found
+
+    def linear(self, interactions: Interactions) -> LinearModel | None:
+        """Return the linear model by the numbers of these interactions; None before training."""
+        version = self.version
+        if version == 0:
+            return None
+        key = (version, interactions.generation, interactions.n_items)
+        held = self._linear
+        if held is not None and held[0] == key:
+            return held[1]
+        kept = self._store.derived(_LINEAR)
+        if kept is None:
+            return None
+        with np.load(io.BytesIO(kept[1]), allow_pickle=False) as data:
+            ids = json.loads(bytes(data["ids"]))
+            model = LinearModel(data["ptr"], data["idx"], data["weights"])
+        numbered = renumbered(model, interactions.numbers(ids), interactions.n_items)
+        self._linear = (key, numbered)
+        return numbered
+
+    def keep(
+        self, theta: Mapping[str, Sequence[float]] | None, linear: LinearModel, ids: Sequence[str]
+    ) -> None:
+        """Keep a training's result, in one transaction.
+
+        Args:
+            theta: None leaves the weights as they are.
+            linear: by the order of `ids`.
+            ids: the items that the model knows.
+        """
+        packed = io.BytesIO()
+        names = np.frombuffer(json.dumps(list(ids)).encode("utf-8"), np.uint8)
+        np.savez(packed, ids=names, ptr=linear.ptr, idx=linear.idx, weights=linear.weights)
+        with self._store.transact() as db:
+            row = db.execute("SELECT version FROM derived WHERE name = ?", [_LINEAR]).fetchone()
+            db.execute(
+                "INSERT OR REPLACE INTO derived VALUES (?, ?, ?)",
+                [_LINEAR, (row[0] if row else 0) + 1, packed.getvalue()],
+            )
+            for signal, values in (theta or {}).items():
+                for feature, value in zip(FEATURES, values, strict=True):
+                    db.execute(
+                        "INSERT OR REPLACE INTO weights (user_id, name, value) VALUES ('', ?, ?)",
+                        [f"{signal}:{feature}", float(value)],
+                    )
+
+
+def renumbered(model: LinearModel, numbers: np.ndarray, n_items: int) -> LinearModel:
+    """Return a model whose item i is called numbers[i]; those with the number -1 fall out."""
+    source = numbers[np.repeat(np.arange(len(model.ptr) - 1), np.diff(model.ptr))]
+    target = numbers[model.idx]
+    kept = (source >= 0) & (target >= 0)
+    source, target, weights = source[kept], target[kept], model.weights[kept]
+    order = np.argsort(source, kind="stable")
+    ptr = np.zeros(n_items + 1, np.int64)
+    np.cumsum(np.bincount(source, minlength=n_items), out=ptr[1:])
+    return LinearModel(ptr, target[order].astype(np.int32), weights[order])

@@ -1,0 +1,224 @@
+"""How a question is made: words, user and conditions into what signals read.
+
+`recommender.py` asks through it, and `replay.py` makes the questions of training here. Policy lives
+here: what is left out, and how much of a history counts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from pyrec import _core
+from pyrec.catalog import Catalog
+from pyrec.events import EventLog
+from pyrec.filters import parse_filter
+from pyrec.index import Index, follow
+from pyrec.interactions import Crowd, Interactions
+from pyrec.learned import Learned
+from pyrec.loaded import LoadedModels
+from pyrec.past import N_EVENTS, weigh
+from pyrec.phrasebook import Phrasebook
+from pyrec.rows import described
+from pyrec.signals.base import F32, I32, U8, Past, Question
+from pyrec.signals.lexical import K1, B
+from pyrec.tasks.need import NeedTask
+from pyrec.text import analyze, fold, hash_terms
+from pyrec.types import Filter, Need
+from pyrec.vectors import Vectors
+
+N_PAST = 30
+"""How many of the newest things are read word by word; signals let older ones fade to nothing."""
+N_TAKEN = 2000
+"""How much of a very long history counts."""
+
+
+class Questions:
+    """Encodes questions over one store."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        events: EventLog,
+        interactions: Interactions,
+        book: Phrasebook,
+        vectors: Vectors | None,
+        models: LoadedModels,
+        learned: Learned,
+    ) -> None:
+        self._catalog = catalog
+        self._events = events
+        self._interactions = interactions
+        self._book = book
+        self._vectors = vectors
+        self._models = models
+        self._learned = learned
+        self._index: Index | None = None
+        self._lock = threading.Lock()
+
+    def current(self) -> Index:
+        """Return the catalog's arrays as they are now."""
+        with self._lock:
+            self._index = follow(self._index, self._catalog, self._vectors)
+            return self._index
+
+    def ask(
+        self,
+        text: str,
+        user: str | None,
+        history: Sequence[str],
+        where: Sequence[str | Filter],
+        *,
+        include_seen: bool,
+        embeds: bool,
+    ) -> Question:
+        """Encode a question.
+
+        Args:
+            text: the words, empty for none.
+            user: whose history counts, None for nobody's.
+            history: item ids that count instead, oldest first.
+            where: conditions.
+            include_seen: whether what the user took may be recommended.
+            embeds: whether a signal asks for the words' vector.
+        """
+        index = self.current()
+        need = self.understand(text, index) if text.strip() else None
+        mask = self._mask(index, [*conditions(where), *(need.filters if need else ())])
+        question = self._question(index, mask, need)
+        if embeds and need is not None and need.text:
+            embedder = self._models.embedder()
+            question.vector = embedder.embed_query(need.text) if embedder else None
+        if user is not None:
+            self._put_user(question, user, include_seen=include_seen)
+        elif history:
+            self._put_items(question, history, include_seen=include_seen)
+        return question
+
+    def like(self, item_id: str, where: Sequence[str | Filter]) -> Question:
+        """Encode the question for items like one item.
+
+        Raises:
+            UnknownItemError: the catalog does not hold it.
+        """
+        self._catalog.idx(item_id)
+        index = self.current()
+        question = self._question(index, self._mask(index, conditions(where)), None)
+        self._put_items(question, [item_id], include_seen=False)
+        return question
+
+    def replayed(
+        self, index: Index, crowd: Crowd, taken: I32, ages: F32, *, include_seen: bool
+    ) -> Question:
+        """Encode the question of a history that is given by numbers of a crowd, for training."""
+        question = Question(index, index.live.copy(), self.titles, self._catalog.mask, crowd=crowd)
+        question.taken, question.ages = taken, ages
+        rows = crowd.row_of[taken]
+        if not include_seen:
+            question.mask[rows[rows >= 0]] = 0
+        newest = _newest(rows[rows >= 0])
+        question.history = self._past(newest, [1.0] * len(newest))
+        return question
+
+    def understand(self, text: str, index: Index) -> Need:
+        """Say what words mean in the catalog's own."""
+        ask = NeedTask(self._book, index, has_prices=self._has_prices())
+        return ask(text, self._is_title(text, index), self._models.text, self._models.text_name)
+
+    def titles(self, rows: I32) -> list[str]:
+        """Return the titles of rows."""
+        return [item.title for item in self._catalog.items(rows)]
+
+    def _question(self, index: Index, mask: U8, need: Need | None) -> Question:
+        crowd = self._interactions.follow(index.n_items, index.version)
+        linear = self._learned.linear(self._interactions)
+        return Question(
+            index, mask, self.titles, self._catalog.mask, need, crowd=crowd, linear=linear
+        )
+
+    def _put_user(self, question: Question, user: str, *, include_seen: bool) -> None:
+        """Give the question a user's past, and take what is not to be shown off the mask."""
+        weights = weigh(self._events.history(user, N_EVENTS))
+        hidden = self._disliked(user) if include_seen else self._events.seen(user)
+        ids = list({**weights, **dict.fromkeys(hidden)})
+        rows = dict(zip(ids, self._catalog.idxs(ids).tolist(), strict=True))
+        # Items that left the catalog, or came after this state of it, count nothing.
+        rows = {i: row for i, row in rows.items() if 0 <= row < len(question.mask)}
+        question.mask[[rows[i] for i in hidden if i in rows]] = 0
+        past = [i for i in weights if i in rows][-N_PAST:]
+        question.history = self._past([rows[i] for i in past], [weights[i] for i in past])
+        number = self._interactions.user(user)
+        if number >= 0 and question.crowd is not None:
+            items, same = question.crowd.histories.history(number)
+            against = [i for i, weight in weights.items() if weight < 0.0]
+            kept = ~np.isin(items, self._interactions.numbers(against))
+            question.taken = items[kept][-N_TAKEN:]
+            question.ages = ages_of(same)[kept][-N_TAKEN:]
+
+    def _put_items(self, question: Question, history: Sequence[str], *, include_seen: bool) -> None:
+        """Give the question items of nobody in particular as its past."""
+        ids = list(history)[-N_TAKEN:]
+        rows = self._catalog.idxs(ids)
+        rows = rows[(rows >= 0) & (rows < len(question.mask))]
+        if not include_seen:
+            question.mask[rows] = 0
+        newest = _newest(rows)
+        question.history = self._past(newest, [1.0] * len(newest))
+        numbers = self._interactions.numbers(ids)
+        question.taken = numbers[numbers >= 0]
+        question.ages = np.arange(len(numbers) - 1, -1, -1, dtype=np.float32)[numbers >= 0]
+
+    def _past(self, rows: Sequence[int], weights: Sequence[float]) -> list[Past]:
+        items = self._catalog.items(rows)
+        oldest = len(items) - 1
+        return [
+            Past(row, weight, item.title, described(item), oldest - place)
+            for place, (row, weight, item) in enumerate(zip(rows, weights, items, strict=True))
+        ]
+
+    def _disliked(self, user: str) -> set[str]:
+        """Return the items that the user's last word on was a dislike."""
+        said = self._events.history(user, kinds=("like", "dislike"))
+        last = {event.item_id: event.kind for event in said}
+        return {item_id for item_id, kind in last.items() if kind == "dislike"}
+
+    def _mask(self, index: Index, filters: Sequence[Filter]) -> U8:
+        mask: U8 = index.live.copy()
+        if filters:
+            # Rows added by another process since `follow` are not in this state yet.
+            mask[self._catalog.mask(filters)[: len(mask)] == 0] = 0
+        return mask
+
+    def _has_prices(self) -> bool:
+        return any(c.name == "price" for c in self._catalog.columns())
+
+    def _is_title(self, text: str, index: Index) -> bool:
+        terms = hash_terms(list(dict.fromkeys(analyze(text, index.language))))
+        if not len(terms):
+            return False
+        # An item with just these words as its title stands among the first by BM25.
+        ones = np.ones(len(terms), np.float32)
+        scores = index.text.bm25(terms, ones, K1, B, index.live)
+        rows, _ = _core.topk(scores, 20, index.live)
+        wanted = fold(text).strip()
+        return any(fold(title).strip() == wanted for title in self.titles(rows))
+
+
+def ages_of(same: U8) -> F32:
+    """Return how many steps of time before the newest each entry of a history was, (n,) float32."""
+    steps = np.cumsum(same == 0)
+    ages: F32 = (steps[-1] - steps).astype(np.float32) if len(steps) else np.empty(0, np.float32)
+    return ages
+
+
+def conditions(where: Sequence[str | Filter]) -> list[Filter]:
+    """Read conditions such as `price<=300`."""
+    return [f if isinstance(f, Filter) else parse_filter(f) for f in where]
+
+
+def _newest(rows: Collection[int] | I32) -> list[int]:
+    """Return the newest distinct rows, oldest first."""
+    distinct = dict.fromkeys(reversed([int(row) for row in rows]))
+    return list(distinct)[:N_PAST][::-1]
