@@ -18,6 +18,7 @@ FLOORS = (
     "errors types _core",
     "text stopwords grams segmentation phrases metrics mixer prompts filters"
     " schema connection store rows text_lines"
+    " bootstrap list_metrics splits evaluation charts"
     " manifest gguf_header convert_e5 workspace vocabulary encoder_file llama lm embedder",
     "column columns importing catalog events past vectors index"
     " fields delimited json_rows readers"
@@ -26,7 +27,7 @@ FLOORS = (
     "signals",
     "tasks",
     "indexing recommender doctor",
-    "pyrec cli demo demo_page demo_stock __main__",
+    "pyrec cli demo demo_page demo_stock report __main__",
 )
 FLOOR = {name: n for n, names in enumerate(FLOORS) for name in names.split()}
 
