@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 F64 = npt.NDArray[np.float64]
 
-_CELLS = 2_000_000  # of one block of draws: many questions must not fill the memory
+_CELLS = 4_000_000  # of one block of draws: many questions must not fill the memory
 
 
 class Interval(NamedTuple):
@@ -97,8 +97,11 @@ def intervals(
         raise ValueError(f"columns {values.shape} must be (n_questions, n_columns) and not empty")
     if n < 1 or not 0 < level < 1:
         raise ValueError(f"draw n {n} times with level {level}: n from 1, level between 0 and 1")
-    counts = (~np.isnan(values)).astype(np.float64)
-    sums = np.where(counts > 0, values, 0.0)
+    gaps = np.isnan(values)
+    has_gaps = gaps.any()
+    known = (~gaps if has_gaps else ~gaps[:, :1]).astype(np.float64)  # one column serves all
+    if has_gaps:
+        values = np.where(gaps, 0.0, values)
     means = np.empty((n, values.shape[1]))
     n_questions = len(values)
     rows = max(1, _CELLS // n_questions)
@@ -109,8 +112,8 @@ def intervals(
         drawn += np.arange(n_rows)[:, None] * n_questions
         times = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
         weights = times.astype(np.float64)
-        means[begin : begin + n_rows] = _divide(weights @ sums, weights @ counts)
-    totals = _divide(sums.sum(0), counts.sum(0))
+        means[begin : begin + n_rows] = _divide(weights @ values, weights @ known)
+    totals = _divide(values.sum(0), known.sum(0))
     low, high = (1 - level) / 2, (1 + level) / 2
     return [_interval(totals[j], means[:, j], low, high) for j in range(len(totals))]
 
@@ -125,6 +128,4 @@ def _interval(mean: float, drawn: F64, low: float, high: float) -> Interval:
 
 def _divide(sums: F64, counts: F64) -> F64:
     """Return the quotients, NaN where nothing was counted."""
-    quotients: F64 = np.full(sums.shape, np.nan)
-    np.divide(sums, counts, out=quotients, where=counts > 0)
-    return quotients
+    return np.where(counts > 0, sums / np.maximum(counts, 1.0), np.nan)

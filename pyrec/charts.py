@@ -59,17 +59,17 @@ def differences(title: str, rows: Sequence[Row]) -> str:
     def x(value: float) -> float:
         return margin + (_WIDTH - 2 * margin) * (value - left) / room
 
-    height = len(rows) * _ROW
-    parts = [_line("zero", x(0), 16, x(0), height - 4)]
+    parts = []
     for n, (name, found) in enumerate(rows):
         y = n * _ROW
         kind = "above" if found.low > 0 else "below" if found.high < 0 else ""
         parts.append(_heading(y, name, signed(found.mean), kind))
+        parts.append(_line("zero", x(0), y + 18, x(0), y + 34))
         if math.isnan(found.mean):
             continue
         parts.append(_line(f"span {kind}", x(found.low), y + 26, x(found.high), y + 26))
         parts.append(f'<circle class="dot {kind}" cx="{x(found.mean):.1f}" cy="{y + 26:g}" r="4"/>')
-    return _svg(title, height, parts)
+    return _svg(title, len(rows) * _ROW, parts)
 
 
 def number(value: float) -> str:

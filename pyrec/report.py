@@ -40,7 +40,7 @@ def html(evaluation: Evaluation) -> str:
     ]
     if len(evaluation.systems) > 1:
         note = (
-            f"Each line is {first} less the system named: right of zero, {first} is better."
+            f"Each line is {first} less the system named: right of zero, {first} has more."
             " Grey where chance alone could explain it."
         )
         panels = _panels(evaluation, evaluation.systems[1:], gains=True)
@@ -48,7 +48,7 @@ def html(evaluation: Evaluation) -> str:
     if evaluation.left_out:
         note = (
             f"Each line is {first} with all signals less the same without the one named: right of"
-            " zero, the signal helps. Grey where chance alone could explain it."
+            " zero, the signal adds. Grey where chance alone could explain it."
         )
         panels = _panels(evaluation, evaluation.left_out, gains=True)
         parts.append(_section("What each signal is worth", note, panels))
@@ -79,29 +79,28 @@ def _setting(value: Setting) -> str:
 def _results_note(evaluation: Evaluation) -> str:
     return (
         f"The mean over users, and where it lies with {evaluation.level:.0%} confidence"
-        " (percentile bootstrap over users). The highest of each column is bold."
+        " (percentile bootstrap over users). The highest of each row is bold."
     )
 
 
 def _table(evaluation: Evaluation) -> str:
-    names = [*evaluation.metrics, *evaluation.list_metrics]
-    rows: list[list[Interval | float]] = [
-        [
-            *(system.measured[name].mean for name in evaluation.metrics),
-            *(system.list_metrics.get(name, math.nan) for name in evaluation.list_metrics),
-        ]
-        for system in evaluation.systems
+    """Return a row a measure and a column a system: there are more measures than systems."""
+    rows: list[tuple[str, Sequence[Interval | float]]] = [
+        *((m, [s.measured[m].mean for s in evaluation.systems]) for m in evaluation.metrics),
+        *(
+            (name, [s.list_metrics.get(name, math.nan) for s in evaluation.systems])
+            for name in evaluation.list_metrics
+        ),
     ]
-    best = [max(map(_mean, column)) for column in zip(*rows, strict=True)]
-    head = "".join(f'<th scope="col">{escape(_label(name))}</th>' for name in names)
+    head = "".join(f'<th scope="col">{escape(s.name)}</th>' for s in evaluation.systems)
     body = "".join(
-        f'<tr><th scope="row">{escape(system.name)}</th>'
-        + "".join(_cell(value, top) for value, top in zip(row, best, strict=True))
+        f'<tr><th scope="row">{escape(_label(name))}</th>'
+        + "".join(_cell(value, max(map(_mean, values))) for value in values)
         + "</tr>"
-        for system, row in zip(evaluation.systems, rows, strict=True)
+        for name, values in rows
     )
     return (
-        f'<div class="wide"><table><thead><tr><th scope="col">System</th>{head}</tr></thead>'
+        f'<div class="wide"><table><thead><tr><th scope="col">Measure</th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
@@ -182,7 +181,7 @@ th:first-child { text-align: left; }
 thead th { color: var(--soft); font-size: 12px; font-weight: 600; }
 tbody tr { border-top: 1px solid var(--line); }
 tbody th { font-weight: 600; }
-tbody tr:first-child th { color: var(--first); }
+thead th:nth-child(2) { color: var(--first); }
 td small { display: block; color: var(--soft); font-size: 11px; }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr)); gap: 14px;
   margin-top: 14px; }
@@ -198,7 +197,7 @@ svg { display: block; width: 100%; height: auto; font-size: 12px; }
 .bar { fill: var(--bar); }
 .bar.first { fill: var(--first); }
 .whisker { stroke: var(--ink); stroke-width: 1.2; }
-.zero { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 3; }
+.zero { stroke: var(--soft); stroke-width: 1; }
 .span { stroke: var(--bar); stroke-width: 3; stroke-linecap: round; }
 .dot { fill: var(--bar); }
 .span.above { stroke: var(--first); }
