@@ -47,7 +47,7 @@ def main() -> None:
     print("instructions in use: " + ", ".join(_core.cpu_features()))
     rows = []
     for kernel in chain.from_iterable(
-        part(rng) for part in (ranking, text, vectors, generation, mixing)
+        part(rng) for part in (ranking, text, past, vectors, generation, mixing)
     ):
         core = best_ms(kernel.core)
         row = [kernel.name, kernel.size, ms(core)]
@@ -182,6 +182,96 @@ def text(rng: np.random.Generator) -> Iterator[Kernel]:
         partial(index.containing, rare),
         containing_numpy,
     )
+
+
+def past(rng: np.random.Generator) -> Iterator[Kernel]:
+    def draw(m: int, n_users: int, n_items: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        popularity = 1 / np.arange(1, n_items + 1) ** 0.8
+        share = np.cumsum(popularity) / popularity.sum()
+        items = np.searchsorted(share, rng.random(m)).astype(np.int32)
+        return rng.integers(0, n_users, m, np.int32), items, np.zeros(m, np.uint8)
+
+    def build(users: np.ndarray, items: np.ndarray, same: np.ndarray) -> _core.Histories:
+        histories = _core.Histories()
+        histories.extend(users, items, same)
+        return histories
+
+    large = draw(10_000_000, 100_000, 100_000)
+    size = f"10,000,000 events of 100,000 users, {build(*large).nbytes >> 20} MiB"
+    yield Kernel(
+        "Histories.extend",
+        size,
+        partial(build, *large),
+        lambda: [np.argsort(ids, kind="stable") for ids in large[:2]],
+    )
+
+    n_items, window, decay, damping, newest = 12_000, 50, 0.85, 0.5, 2000
+    users, items, same = draw(200_000, 22_000, n_items)
+    histories = build(users, items, same)
+    order = np.argsort(users, kind="stable")
+    entries, owner = items[order], users[order]
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))  # of each event, in the order of arrival
+    length = np.bincount(users)
+    end = np.cumsum(length)
+    count = np.bincount(items, minlength=n_items)
+
+    def transitions_numpy(query: np.ndarray) -> np.ndarray:
+        sums = np.zeros((3, n_items))
+        for a in query:
+            at = place[np.flatnonzero(items == a)[-newest:]]
+            share = len(at) ** -damping
+            for way in (1, -1):
+                walking = at
+                for step in range(1, window + 1):
+                    to = walking + way * step
+                    stays = (to >= 0) & (to < len(entries))
+                    stays[stays] = (owner[to[stays]] == owner[walking[stays]]) & (
+                        entries[to[stays]] != a
+                    )
+                    walking, to = walking[stays], to[stays]
+                    found = (
+                        np.bincount(entries[to], minlength=n_items) * share * decay ** (step - 1)
+                    )
+                    sums[1] += found
+                    sums[0] += found * (way == 1)
+                    if len(walking) == 0:
+                        break
+            for user in owner[at]:
+                held = entries[end[user] - length[user] : end[user]]
+                np.add.at(sums[2], held[held != a], share * length[user] ** -damping)
+        return sums / (1 + count) ** damping
+
+    for name, query in (
+        ("20 items by popularity", rng.choice(items, 20, replace=False)),
+        ("the 20 most popular", np.arange(20, dtype=np.int32)),
+    ):
+        weights = np.ones(len(query), F32)
+        ask = partial(
+            histories.transitions, query, weights, n_items, window, decay,
+            damping, damping, damping, newest,
+        )  # fmt: skip
+        np.testing.assert_allclose(ask(), transitions_numpy(query), rtol=1e-3, atol=1e-6)
+        walked = int(np.minimum(count[query], newest).sum())
+        yield Kernel(
+            "Histories.transitions",
+            f"{name}, {walked:,} postings of 200,000 events",
+            ask,
+            partial(transitions_numpy, query),
+        )
+
+    ptr = np.arange(0, 100 * n_items + 1, 100)
+    columns = rng.integers(0, n_items, 100 * n_items, np.int32)
+    weights = rng.random(len(columns), F32)
+    rows, by = rng.integers(0, n_items, 20, np.int32), rng.random(20, F32)
+
+    def csr_numpy() -> np.ndarray:
+        at = (ptr[rows][:, None] + np.arange(100)).reshape(-1)
+        return np.bincount(columns[at], weights[at] * np.repeat(by, 100), n_items)
+
+    add = partial(_core.csr_accumulate, ptr, columns, weights, rows, by, n_items)
+    np.testing.assert_allclose(add(), csr_numpy(), rtol=1e-5)
+    yield Kernel("csr_accumulate", "20 rows of 100, 12,000 items", add, csr_numpy)
 
 
 def vectors(rng: np.random.Generator) -> Iterator[Kernel]:

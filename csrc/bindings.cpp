@@ -16,12 +16,15 @@
 #include <vector>
 
 #include "beam.h"
+#include "csr.h"
 #include "dense.h"
 #include "gguf_strings.h"
+#include "histories.h"
 #include "mixer.h"
 #include "simd.h"
 #include "sparse.h"
 #include "topk.h"
+#include "transitions.h"
 #include "trie.h"
 #include "unigram.h"
 #include "view.h"
@@ -171,6 +174,22 @@ void register_sparse(py::module_& m) {
         .def_property_readonly("n_terms", &InvertedIndex::n_terms)
         .def_property_readonly("nnz", &InvertedIndex::nnz)
         .def_property_readonly("nbytes", &InvertedIndex::nbytes);
+}
+
+void register_csr(py::module_& m) {
+    m.def(
+        "csr_accumulate",
+        [](const Array<int64_t>& ptr, const Array<int32_t>& idx, const Array<float>& weights,
+           const Array<int32_t>& rows, const Array<float>& row_weights, int64_t n_items) {
+            const pyrec::SparseRows matrix{span(ptr, "ptr"), span(idx, "idx"),
+                                           span(weights, "weights")};
+            const auto asked = span(rows, "rows");
+            const auto by = span(row_weights, "row_weights");
+            return hand_over(
+                without_gil([&] { return pyrec::csr_accumulate(matrix, asked, by, n_items); }));
+        },
+        py::arg("ptr").noconvert(), py::arg("idx").noconvert(), py::arg("weights").noconvert(),
+        py::arg("rows").noconvert(), py::arg("row_weights").noconvert(), py::arg("n_items"));
 }
 
 void register_dense(py::module_& m) {
@@ -374,6 +393,80 @@ void register_unigram(py::module_& m) {
         .def_property_readonly("nbytes", &Unigram::nbytes);
 }
 
+// What a lock guards: another thread may hold it for long, so that the GIL is released here too.
+auto guarded(int64_t (pyrec::Histories::*get)() const) {
+    return
+        [get](const pyrec::Histories& self) { return without_gil([&] { return (self.*get)(); }); };
+}
+
+void register_histories(py::module_& m) {
+    using pyrec::Histories;
+    py::class_<Histories>(m, "Histories")
+        .def(py::init<>())
+        .def(
+            "extend",
+            [](Histories& self, const Array<int32_t>& users, const Array<int32_t>& items,
+               const Array<uint8_t>& same) {
+                const auto by = span(users, "users");
+                const auto view = span(items, "items");
+                const auto flags = span(same, "same");
+                without_gil([&] { self.extend(by, view, flags); });
+            },
+            py::arg("users").noconvert(), py::arg("items").noconvert(), py::arg("same").noconvert())
+        .def(
+            "remove",
+            [](Histories& self, int64_t user, int64_t pos) {
+                without_gil([&] { self.remove(user, pos); });
+            },
+            py::arg("user"), py::arg("pos"))
+        .def(
+            "forget",
+            [](Histories& self, int64_t user) { without_gil([&] { self.forget(user); }); },
+            py::arg("user"))
+        .def(
+            "history",
+            [](const Histories& self, int64_t user) {
+                auto found = without_gil([&] { return self.history(user); });
+                return py::make_tuple(hand_over(std::move(found.items)),
+                                      hand_over(std::move(found.same)));
+            },
+            py::arg("user"))
+        .def(
+            "postings",
+            [](const Histories& self, int64_t item) {
+                auto found = without_gil([&] { return self.postings(item); });
+                return py::make_tuple(hand_over(std::move(found.users)),
+                                      hand_over(std::move(found.pos)));
+            },
+            py::arg("item"))
+        .def("count",
+             [](const Histories& self) {
+                 return hand_over(without_gil([&] { return self.count(); }));
+             })
+        .def_property_readonly("n_users", guarded(&Histories::n_users))
+        .def_property_readonly("n_items", guarded(&Histories::n_items))
+        .def_property_readonly("n_events", guarded(&Histories::n_events))
+        .def_property_readonly("nbytes", guarded(&Histories::nbytes))
+        .def(
+            "transitions",
+            [](const Histories& self, const Array<int32_t>& items, const Array<float>& weights,
+               int64_t n_items, int64_t window, float gap_decay, float length_damping,
+               float source_damping, float target_damping, int64_t max_postings) {
+                const auto query = span(items, "items");
+                const auto by = span(weights, "weights");
+                const pyrec::TransitionConfig config{window,         gap_decay,      length_damping,
+                                                     source_damping, target_damping, max_postings};
+                auto found = without_gil(
+                    [&] { return pyrec::transitions(self, query, by, n_items, config); });
+                return py::make_tuple(hand_over(std::move(found.after)),
+                                      hand_over(std::move(found.near)),
+                                      hand_over(std::move(found.together)));
+            },
+            py::arg("items").noconvert(), py::arg("weights").noconvert(), py::arg("n_items"),
+            py::arg("window"), py::arg("gap_decay"), py::arg("length_damping"),
+            py::arg("source_damping"), py::arg("target_damping"), py::arg("max_postings") = 2000);
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
@@ -381,9 +474,11 @@ PYBIND11_MODULE(_core, m) {
     register_simd(m);
     register_topk(m);
     register_sparse(m);
+    register_csr(m);
     register_dense(m);
     register_trie(m);
     register_beam(m);
     register_mixer(m);
     register_unigram(m);
+    register_histories(m);
 }

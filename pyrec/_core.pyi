@@ -67,6 +67,20 @@ class InvertedIndex:
     def df(self, terms: U32) -> I32:
         """Count the items that hold each term."""
 
+def csr_accumulate(
+    ptr: I64, idx: I32, weights: F32, rows: I32, row_weights: F32, n_items: int
+) -> F32:
+    """Add up rows of a sparse matrix, (n_items): Σ row_weights[q] · row rows[q].
+
+    Args:
+        ptr: (n_rows + 1) row r has the entries `ptr[r]:ptr[r + 1]`.
+        idx: (nnz) the columns, 0 to n_items - 1.
+        weights: (nnz).
+        rows: (q) the rows to add, of which one may repeat. Only these are checked.
+        row_weights: (q).
+        n_items: columns of the matrix.
+    """
+
 def inner_int8(matrix: I8, scales: F32, query: F32, mask: U8 | None = None) -> F32:
     """Score the vectors `scale · row` against a query by inner product, (n).
 
@@ -234,3 +248,98 @@ class Unigram:
     def nbytes(self) -> int: ...
     def encode(self, text: bytes, max_tokens: int) -> I32:
         """Return the likeliest tokens of UTF-8 text, at most so many from its start, (m)."""
+
+class Histories:
+    """What each user did, in order, and for each item where it stands in whose history.
+
+    The state depends on the surviving events and their order alone: after `remove` and `forget` it
+    is as if those events had never come. Several threads may call at once. Users and items are
+    numbers from 0, and what has no events need not be known.
+    """
+
+    def __init__(self) -> None:
+        """Hold no events."""
+
+    @property
+    def n_users(self) -> int:
+        """One more than the highest user with an event; falls when that one's last event goes."""
+
+    @property
+    def n_items(self) -> int:
+        """One more than the highest item with an event; falls when that one's last event goes."""
+
+    @property
+    def n_events(self) -> int: ...
+    @property
+    def nbytes(self) -> int:
+        """Memory held, room for growth included."""
+
+    def extend(self, users: I32, items: I32, same: U8) -> None:
+        """Append events in order. All at once takes the least memory, 12 bytes an event.
+
+        Args:
+            users: (m).
+            items: (m).
+            same: (m) 1 = at the same time as the user's entry before, so that neither came first.
+                Of a user's first entry it counts as 0.
+
+        Raises:
+            ValueError: a user or an item is negative; nothing was appended.
+        """
+
+    def remove(self, user: int, pos: int) -> None:
+        """Take out the entry at place `pos`, from 0; later ones move up.
+
+        Where it was the first of several of the same time, the next is the first now.
+
+        Raises:
+            IndexError: there is no such entry.
+        """
+
+    def forget(self, user: int) -> None:
+        """Take out all entries of a user, if there are any."""
+
+    def history(self, user: int) -> tuple[I32, U8]:
+        """Return a user's (items, same) in order, (n) each."""
+
+    def postings(self, item: int) -> tuple[I32, I32]:
+        """Return (users, places in their histories) of an item, (m) each, oldest first."""
+
+    def count(self) -> I32:
+        """Count the entries of each item, (n_items)."""
+
+    def transitions(
+        self,
+        items: I32,
+        weights: F32,
+        n_items: int,
+        window: int,
+        gap_decay: float,
+        length_damping: float,
+        source_damping: float,
+        target_damping: float,
+        max_postings: int = 2000,
+    ) -> tuple[F32, F32, F32]:
+        """Sum what comes after, near and together with some items in all histories.
+
+        Each of the newest m entries of a query item speaks with s = weight / m^source_damping. With
+        g the steps of time between it and another item's entry b of the same history, b gets
+        s · gap_decay^(g - 1) in `after` if it comes later and in `near` either way; at the same
+        time (g = 0) s/2 and s. In `together` it gets s / length of the history^length_damping.
+        All are divided by (1 + entries of b)^target_damping at the end.
+
+        Args:
+            items: (q) 0 or more, in any order; those without events say nothing.
+            weights: (q) finite; negative ones push down.
+            n_items: length of the results; items beyond are left out.
+            window: entries on either side that `after` and `near` look at, up to 10,000, ending
+                early where the same item comes again. `together` looks at 500 on either side.
+            gap_decay: 0 to 1.
+            length_damping: 0 or more, like the two after it.
+            source_damping: how much an item with many entries is held back.
+            target_damping: how much the items found are held back by their own entries.
+            max_postings: entries of each query item that are walked, 1 or more, the newest.
+
+        Returns:
+            (after, near, together), (n_items) each.
+        """

@@ -1,25 +1,26 @@
-"""CSV and TSV as rows by column name; `readers.py` turns them into items."""
+"""CSV and TSV as rows by column name; `readers.py` asks for them."""
 
 from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from pyrec.errors import CatalogError
-from pyrec.fields import FieldMap
 from pyrec.text_lines import LONGEST_ROW, Lines
 
 # The line a row begins at, from 1, and the row by column name or the reason why there is none.
 Row = tuple[int, Mapping[str, Any] | str]
+# Looks at the names of the columns, and raises where they will not do.
+Check = Callable[[Sequence[str]], object]
 
 
-def csv_rows(file: TextIO, fields: FieldMap) -> Iterator[Row]:
+def csv_rows(file: TextIO, check: Check) -> Iterator[Row]:
     """Walk the rows below the header, empty lines left out.
 
     Raises:
-        CatalogError: the header cannot be read, or lacks columns that `fields` needs.
+        CatalogError: the header cannot be read, or has not the columns that `check` wants.
     """
     lines = Lines(file)
     first = next(lines, "")
@@ -43,7 +44,7 @@ def csv_rows(file: TextIO, fields: FieldMap) -> Iterator[Row]:
             yield begins, reason
             continue
         if header is None:
-            header = _header(cells, lines, fields) if cells else None
+            header = _header(cells, lines, check) if cells else None
         elif lines.problem or cells:  # an empty line is none
             yield begins, _zipped(header, cells, lines)
 
@@ -56,7 +57,7 @@ def _csv_reason(first: int, last: int, message: str) -> str:
     return f"{message}{lines}; write a quote within quotes twice"
 
 
-def tsv_rows(file: TextIO, fields: FieldMap) -> Iterator[Row]:
+def tsv_rows(file: TextIO, check: Check) -> Iterator[Row]:
     """Walk the rows below the header, empty lines left out; raises as `csv_rows` does."""
     # Not by the csv module: most programs that write TSV quote nothing, and a title that begins
     # with a quote would swallow the lines that follow.
@@ -65,7 +66,7 @@ def tsv_rows(file: TextIO, fields: FieldMap) -> Iterator[Row]:
     for line in lines:
         cells = [_unquoted(cell) for cell in line.rstrip("\r\n").split("\t")]
         if header is None:
-            header = _header(cells, lines, fields) if cells != [""] else None
+            header = _header(cells, lines, check) if cells != [""] else None
         elif lines.problem or cells != [""]:
             yield lines.count, _zipped(header, cells, lines)
 
@@ -76,14 +77,14 @@ def _unquoted(cell: str) -> str:
     return cell
 
 
-def _header(cells: list[str], lines: Lines, fields: FieldMap) -> list[str]:
+def _header(cells: list[str], lines: Lines, check: Check) -> list[str]:
     if lines.problem:
         raise CatalogError(f"line 1: {lines.problem}")
     header = [cell.strip() for cell in cells]
     twice = [name for name in header if name and header.count(name) > 1]
     if twice:
         raise CatalogError(f"two columns are called {twice[0]!r}; rename one")
-    fields.resolve(header)  # fails at once rather than at each row
+    check(header)  # fails at once rather than at each row
     return header
 
 
@@ -93,4 +94,4 @@ def _zipped(header: list[str], cells: list[str], lines: Lines) -> Mapping[str, A
         return problem
     if len(cells) != len(header):
         return f"it has {len(cells)} fields, the header {len(header)}"
-    return dict(zip(header, cells, strict=True))
+    return dict(zip(header, map(str.strip, cells), strict=True))

@@ -35,7 +35,7 @@ class StoreCorruptError(StoreError):
 
 
 class CatalogError(PyrecError):
-    """The catalog, or a row meant for it, could not be used."""
+    """The catalog, or a file of rows for it or for the log, could not be used."""
 
 
 class UnknownItemError(CatalogError):

@@ -3,23 +3,32 @@
 The recommender writes it together with the step of θ that an event causes; the signals read a
 user's history from it. An event is on the disk when `append` returns. Item ids are not checked
 against the catalog: a log may outlive its items, and the two never share a foreign key.
+
+Everywhere the order is that of (`at`, `event_id`). Events whose time is unknown have `at` 0: they
+come before all others, in the order in which they arrived. Times of one user that are equal come
+from a file that does not say what was first.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from pyrec.errors import InvalidEventError
-from pyrec.store import Store, is_text
+from pyrec.event_importing import EventImportReport, import_events
+from pyrec.event_rules import checked
+from pyrec.store import Store
 from pyrec.types import EVENT_KINDS, Event
 
 # Kinds that say nothing about what a user knows: shown, or passed over.
 _NOT_SEEN = ("impression", "skip")
 _COLUMNS = "user_id, item_id, kind, value, at, session, event_id"
+
+Row = tuple[str, str, str, float | None, float, int]
+"""`user_id`, `item_id`, `kind`, `value`, `at` and `event_id` of an event."""
+_ROW = "user_id, item_id, kind, value, at, event_id"
 
 
 class EventLog:
@@ -32,7 +41,8 @@ class EventLog:
         """Log an event; it is durable when this returns.
 
         Args:
-            event: `at` 0 means now.
+            event: `at` 0 means now, or just after the newest event of the log where a clock was
+                set back: what happens last is the last in order.
 
         Returns:
             The event as stored, with its time and `event_id`.
@@ -44,10 +54,13 @@ class EventLog:
 
     def append_many(self, events: Iterable[Event]) -> list[Event]:
         """Log events in their order, all or none; see `append`."""
-        checked = [_checked(event) for event in events]
+        given = [checked(event) for event in events]
         with self._store.transact() as db:
             stored = []
-            for event in checked:
+            (newest,) = db.execute("SELECT ifnull(max(at), 0.0) FROM events").fetchone()
+            for event in given:
+                at = event.at or max(time.time(), math.nextafter(newest, math.inf))
+                newest = max(newest, at)
                 cursor = db.execute(
                     "INSERT INTO events (user_id, item_id, kind, value, at, session) "
                     "VALUES (?, ?, ?, ?, ?, ?)",
@@ -56,17 +69,30 @@ class EventLog:
                         event.item_id,
                         event.kind,
                         event.value,
-                        event.at,
+                        at,
                         event.session,
                     ],
                 )
-                stored.append(replace(event, event_id=cursor.lastrowid))
+                stored.append(replace(event, at=at, event_id=cursor.lastrowid))
         return stored
+
+    def add(self, events: Iterable[Event]) -> EventImportReport:
+        """Add a log from elsewhere; all of it, or nothing. Adding it again adds nothing.
+
+        Args:
+            events: read once, in chunks; `at` 0 means that the time is unknown. The n-th of equal
+                ones is the n-th in the log.
+
+        Raises:
+            InvalidEventError: an event that `append` would not take, or one of more than a day in
+                the future; the log stays as it was.
+        """
+        return import_events(self._store, events)
 
     def history(
         self, user_id: str, limit: int | None = None, kinds: Collection[str] | None = None
     ) -> list[Event]:
-        """Return a user's newest events in the order they were logged, the newest last.
+        """Return a user's newest events in order, the newest last.
 
         Args:
             user_id: whose.
@@ -79,7 +105,7 @@ class EventLog:
         chosen = [kind for kind in EVENT_KINDS if kinds is None or kind in kinds]
         rows = self._store.db.execute(
             f"SELECT {_COLUMNS} FROM events WHERE user_id = ? AND kind IN ({_marks(chosen)}) "
-            "ORDER BY event_id DESC LIMIT ?",
+            "ORDER BY at DESC, event_id DESC LIMIT ?",
             [user_id, *chosen, -1 if limit is None else limit],
         ).fetchall()
         return [Event(*row) for row in reversed(rows)]
@@ -93,13 +119,14 @@ class EventLog:
         with self._store.transact() as db:
             row = db.execute(
                 f"SELECT {_COLUMNS} FROM events WHERE user_id = ? AND kind <> 'impression' "
-                "ORDER BY event_id DESC LIMIT 1",
+                "ORDER BY at DESC, event_id DESC LIMIT 1",
                 [user_id],
             ).fetchone()
             if row is None:
                 return None
             event = Event(*row)
             db.execute("DELETE FROM events WHERE event_id = ?", [event.event_id])
+            db.execute("INSERT INTO event_removals (user_id) VALUES (?)", [user_id])
         return event
 
     def seen(self, user_id: str) -> set[str]:
@@ -111,42 +138,61 @@ class EventLog:
         )
         return {row[0] for row in rows}
 
+    # For what is computed from the whole log, and follows it
 
-def _checked(event: Event) -> Event:
-    if event.kind not in EVENT_KINDS:
-        raise InvalidEventError(
-            f"event kind {event.kind!r} is unknown; use one of {', '.join(EVENT_KINDS)}"
+    def state(self) -> tuple[int, int]:
+        """Return the largest `event_id` and the largest removal ever given; 0 where none was.
+
+        Whoever keeps something computed from the log reads this first, then `all_ordered`, and
+        later brings it up to date by `since` and `removed_since`. What came between the first two
+        is met twice; a removal may be of an event that was never met.
+        """
+        given = dict(
+            self._store.db.execute(
+                "SELECT name, seq FROM sqlite_sequence WHERE name IN ('events', 'event_removals')"
+            ).fetchall()
         )
-    for name, text in (("user", event.user_id), ("item id", event.item_id)):
-        _check_text(name, text)
-        if not text.strip():
-            raise InvalidEventError(f"the {name} of a {event.kind} event is empty; give one")
-    if event.session is not None:
-        _check_text("session", event.session)
-    if event.value is None and event.kind == "rating":
-        raise InvalidEventError("a rating event has no value; give the rating")
-    value = None if event.value is None else _number("value", event.value)
-    at = _number("time", event.at)
-    if at < 0:
-        raise InvalidEventError(f"event time {at!r} is before 1970; give UTC seconds, or 0 for now")
-    return replace(event, value=value, at=at or time.time(), event_id=None)
+        return given.get("events", 0), given.get("event_removals", 0)
 
+    def all_ordered(
+        self, chunk: int = 100_000, kinds: Collection[str] | None = None
+    ) -> Iterator[list[Row]]:
+        """Walk the whole log in order, as it is when the walk begins.
 
-def _check_text(name: str, text: Any) -> None:
-    if not isinstance(text, str):
-        raise InvalidEventError(f"the {name} {text!r} of an event is not a string")
-    if not is_text(text):
-        raise InvalidEventError(f"the {name} {text!r} of an event is not valid Unicode")
+        Args:
+            chunk: how many events a list holds; the last may hold fewer.
+            kinds: only these; None is all.
+        """
+        where = "" if kinds is None else f"WHERE kind IN ({_marks(kinds)})"
+        cursor = self._store.db.execute(
+            f"SELECT {_ROW} FROM events {where} ORDER BY at, event_id", [*(kinds or ())]
+        )
+        while rows := cursor.fetchmany(chunk):
+            yield rows
 
+    def since(self, event_id: int) -> list[Row]:
+        """Return the events with a larger number, in the order in which they arrived."""
+        rows: list[Row] = self._store.db.execute(
+            f"SELECT {_ROW} FROM events WHERE event_id > ? ORDER BY event_id", [event_id]
+        ).fetchall()
+        return rows
 
-def _number(name: str, value: Any) -> float:
-    try:
-        number = math.nan if isinstance(value, str) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise InvalidEventError(f"event {name} {value!r} is not a finite number")
-    return number
+    def removed_since(self, removal_id: int) -> list[str]:
+        """Return whose events later removals took back, the earliest first; a user may repeat."""
+        rows = self._store.db.execute(
+            "SELECT user_id FROM event_removals WHERE removal_id > ? ORDER BY removal_id",
+            [removal_id],
+        )
+        return [row[0] for row in rows]
+
+    def walk(self, user_id: str | None = None) -> Iterator[Event]:
+        """Walk all events, or one user's, in order and without holding them in memory."""
+        whose = "" if user_id is None else "WHERE user_id = ?"
+        rows = self._store.db.execute(
+            f"SELECT {_COLUMNS} FROM events {whose} ORDER BY at, event_id",
+            [] if user_id is None else [user_id],
+        )
+        return (Event(*row) for row in rows)
 
 
 def _marks(values: Collection[str]) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pyrec.errors import CatalogError
+from pyrec.headings import Headings
 from pyrec.rows import normalized, value_text
-from pyrec.text import fold
 from pyrec.types import AttributeValue, Item
 
 # The fields of an item, and the names of columns that hold them, the most telling first.
@@ -61,14 +61,10 @@ class FieldMap:
             lists: columns whose text is a list even where only ", " separates its members.
 
         Raises:
-            ValueError: a field that items do not have.
+            ValueError: a field that there is not.
         """
-        self._columns = dict(columns or {})
+        self._headings = Headings(_NAMES, _REQUIRED, columns, id_field="id")
         self._lists = frozenset(lists)
-        self._resolved: dict[tuple[str, ...], dict[str, str]] = {}
-        for field in self._columns:
-            if field not in FIELDS:
-                raise ValueError(f"items have no field {field!r}; map one of {', '.join(FIELDS)}")
 
     def resolve(self, names: Sequence[str]) -> dict[str, str]:
         """Return the column of each field that has one.
@@ -76,23 +72,7 @@ class FieldMap:
         Raises:
             CatalogError: a column that was asked for is not there, or none holds id or title.
         """
-        listed = ", ".join(name for name in names if name) or "none"
-        by_name = {re.sub(r"[\W_]+", "", fold(name)): name for name in reversed(names)}
-        found: dict[str, str] = {}
-        for field in FIELDS:
-            asked = self._columns.get(field)
-            if asked and asked not in names:
-                raise CatalogError(f"no column {asked!r} for the {field}; there are {listed}")
-            taken = {*self._columns.values(), *found.values()}
-            column = _guess(field, by_name, taken) if asked is None else asked
-            if column:
-                found[field] = column
-            elif field in _REQUIRED:
-                raise CatalogError(
-                    f"no column is known to hold the {field}; there are {listed}: say which it is "
-                    f"(--column {field}=NAME), or call it {field}"
-                )
-        return found
+        return self._headings.resolve(names)
 
     def item(self, row: Mapping[str, Any]) -> Item:
         """Return the item of a row.
@@ -101,12 +81,7 @@ class FieldMap:
             CatalogError: no column holds the id or the title.
             ValueError: why the row is no item.
         """
-        names = tuple(row)
-        columns = self._resolved.get(names)
-        if columns is None:
-            columns = self.resolve(names)
-            if len(self._resolved) < 1000:  # rows of JSON may all differ
-                self._resolved[names] = columns
+        columns = self._headings.of(tuple(row))
         of_field = {field: row[name] for field, name in columns.items()}
         used = frozenset(columns.values())
         attributes: dict[str, AttributeValue] = {}
@@ -118,11 +93,11 @@ class FieldMap:
                 self._read_attribute(attributes, name, value)
         return normalized(
             Item(
-                _text("id", of_field["id"]),
-                _text("title", of_field["title"]),
-                _text("text", of_field.get("text")),
-                _amount("price", of_field.get("price")),
-                _amount("popularity", of_field.get("popularity")),
+                text_of("id", of_field["id"]),
+                text_of("title", of_field["title"]),
+                text_of("text", of_field.get("text")),
+                amount_of("price", of_field.get("price")),
+                amount_of("popularity", of_field.get("popularity")),
                 attributes,
             )
         )
@@ -173,15 +148,6 @@ def items_of(rows: Iterable[Item | Mapping[str, Any]]) -> Iterator[Item]:
             raise TypeError(f"row {number} is {row!r}; give an Item or a dictionary")
 
 
-def _guess(field: str, by_name: Mapping[str, str], taken: Collection[str]) -> str:
-    """Return the column whose name says that it holds the field, "" where none does."""
-    names = _NAMES[field].split()
-    if field == "id":
-        names += [name for name in by_name if name.endswith("id")]  # movieId, book_id
-    columns = (by_name.get(name, "") for name in names)
-    return next((column for column in columns if column and column not in taken), "")
-
-
 def _members(values: list[Any]) -> list[str]:
     members: list[str] = []
     for value in values:
@@ -204,7 +170,8 @@ def _scalar(value: Any) -> Any:
     return value
 
 
-def _text(field: str, value: Any) -> str:
+def text_of(field: str, value: Any) -> str:
+    """Return a cell as text, without blanks around it; "" where it is empty."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -214,7 +181,7 @@ def _text(field: str, value: Any) -> str:
     raise ValueError(f"the {field} {str(value)[:80]} is no text")
 
 
-def _amount(field: str, value: Any) -> Any:
+def amount_of(field: str, value: Any) -> Any:
     """Return a number as it is, and read one from a text with currency and separators."""
     if not isinstance(value, str):
         return value

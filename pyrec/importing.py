@@ -1,32 +1,33 @@
 """How items get into the catalog: staged first, then merged in one short transaction.
 
 An import of a million rows takes a minute, most of it text analysis, and must leave the catalog
-as it was when it fails or is killed. One transaction around all of it would keep everyone else from
-writing for that minute, and feedback would be refused as busy. So rows are checked, analyzed and
-written to a nameless temporary database first, which SQLite removes however the process ends; then
-a few SQL statements find what is new and what changed, within the one transaction that others wait
-for (10 s for a million new rows, and readers do not wait at all). Memory stays bounded: one chunk
-of items, and the page caches. `catalog.py` calls this.
+as it was when it fails or is killed. So rows are checked, analyzed and written to a temporary
+database first (`staging.py`); then a few SQL statements find what is new and what changed, within
+the one transaction that others wait for (10 s for a million new rows, and readers do not wait at
+all). Memory stays bounded: one chunk of items, and the page caches. `catalog.py` calls this.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlite_utils import Database
 
 from pyrec.errors import CatalogError
 from pyrec.rows import COLUMNS, normalized, pack, pack_terms, unpack_attributes
+from pyrec.staging import staging
 from pyrec.store import Store
 from pyrec.text import main_script
 from pyrec.types import Item
 
 _CHUNK_ITEMS = 5000
 _CHUNK_CHARACTERS = 4_000_000
-# The index of item ids is written in the order of the rows, so it should fit: a million ids do.
-_CACHE_KIB = 48 << 10
+_TABLES = (
+    "CREATE TABLE staging.items (staged_idx INTEGER PRIMARY KEY, item_id TEXT UNIQUE, "
+    "title TEXT, text TEXT, price REAL, popularity REAL, attributes TEXT, terms BLOB)",
+    "CREATE TABLE staging.fresh (place INTEGER PRIMARY KEY, staged_idx INTEGER)",
+)
 _CONTENT = "title, text, price, popularity, attributes, terms"
 
 
@@ -57,7 +58,7 @@ def import_items(store: Store, items: Iterable[Item]) -> ImportReport:
     Raises:
         CatalogError: an item that cannot be kept; the catalog stays as it was.
     """
-    with _staging(store) as db:
+    with staging(store, *_TABLES) as db:
         language = ""
         n_read = 0
         for chunk in _chunks(items):
@@ -70,28 +71,6 @@ def import_items(store: Store, items: Iterable[Item]) -> ImportReport:
         with store.transact():
             added, changed = _merge(db, language)
     return ImportReport(added, changed, n_staged - added - changed, n_read - n_staged)
-
-
-@contextmanager
-def _staging(store: Store) -> Iterator[Database]:
-    db = store.db
-    if db.conn.in_transaction:
-        raise ValueError("an import makes its own transaction; call it outside store.transact()")
-    (cache,) = db.execute("PRAGMA main.cache_size").fetchone()
-    db.execute("ATTACH '' AS staging")  # no name: a temporary file that nobody else can see
-    try:
-        db.execute(f"PRAGMA main.cache_size = -{_CACHE_KIB}")
-        db.execute(f"PRAGMA staging.cache_size = -{_CACHE_KIB}")
-        db.execute(
-            "CREATE TABLE staging.items (staged_idx INTEGER PRIMARY KEY, item_id TEXT UNIQUE, "
-            "title TEXT, text TEXT, price REAL, popularity REAL, attributes TEXT, terms BLOB)"
-        )
-        db.execute("CREATE TABLE staging.fresh (place INTEGER PRIMARY KEY, staged_idx INTEGER)")
-        yield db
-    finally:
-        db.execute("DETACH staging")
-        db.execute(f"PRAGMA main.cache_size = {cache}")
-        db.execute("PRAGMA shrink_memory")  # else the large cache stays with the connection
 
 
 def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:

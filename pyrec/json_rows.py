@@ -1,7 +1,7 @@
 """JSON and JSONL files as a stream of objects.
 
 The standard parser reads a whole array into memory; here it gets one element at a time, from a
-buffer about as long as the longest of them. `readers.py` turns the objects into items.
+buffer about as long as the longest of them. `readers.py` asks for the objects.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Catalog files as items: CSV, TSV, JSON and JSONL, read as a stream.
+"""Files as items or events: CSV, TSV, JSON and JSONL, read as a stream.
 
-The doors import what this yields. A row that is no item is yielded as an error with its line, so
+The doors import what this yields. A row that is neither is yielded as an error with its line, so
 that the rest can go on; a file that cannot be read on raises. Memory stays bounded whatever the
 file holds: lines, fields and elements of more than 16 MB are refused.
 """
@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO, TypeVar, cast
 
-from pyrec.delimited import Row, csv_rows, tsv_rows
-from pyrec.errors import CatalogError, ImportRowError
+from pyrec.delimited import Check, Row, csv_rows, tsv_rows
+from pyrec.errors import CatalogError, ImportRowError, InvalidEventError
+from pyrec.event_fields import EventMap
 from pyrec.fields import FieldMap
 from pyrec.json_rows import json_rows, jsonl_rows
-from pyrec.types import Item
+from pyrec.types import Event, Item
+
+T = TypeVar("T", Item, Event)
 
 FORMATS = ("csv", "tsv", "json", "jsonl")
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json"}
@@ -53,8 +56,58 @@ def read_items(
         ImportRowError: a row that is no item, where strict.
     """
     fields = FieldMap(columns, lists)
+    return _walk(source, format, fields.resolve, fields.item, strict)
+
+
+def read_events(
+    source: Path | BinaryIO,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    kind: str | None = None,
+    strict: bool = False,
+) -> Iterator[Event | ImportRowError]:
+    """Walk the events of a file, and in their places the rows that are none.
+
+    Args:
+        source: see `read_items`, also for `format`.
+        format: one of `FORMATS`.
+        columns: column by field, see `event_fields.EventMap`, also for `kind`.
+        kind: of rows that name none.
+        strict: raise the first row's error instead of yielding it.
+
+    Raises:
+        CatalogError: the file cannot be read, is of no such format, or its columns are not there.
+        ImportRowError: a row that is no event, where strict.
+    """
+    fields = EventMap(columns, kind)
+    return _walk(source, format, fields.resolve, fields.event, strict)
+
+
+def _walk(
+    source: Path | BinaryIO,
+    format: str | None,
+    check: Check,
+    made: Callable[[Mapping[str, Any]], T],
+    strict: bool,
+) -> Iterator[T | ImportRowError]:
     if format is not None and format not in FORMATS:
         raise ValueError(f"format {format!r} is none of {', '.join(FORMATS)}")
+    with closing(_rows(source, format, check)) as rows:  # before the caller closes the file
+        for line, row in rows:
+            found: T | ImportRowError
+            if isinstance(row, str):
+                found = ImportRowError(line, row)
+            else:
+                try:
+                    found = made(row)
+                except (ValueError, CatalogError, InvalidEventError) as error:
+                    found = ImportRowError(line, str(error))
+            if strict and isinstance(found, ImportRowError):
+                raise found
+            yield found
+
+
+def _rows(source: Path | BinaryIO, format: str | None, check: Check) -> Generator[Row, None, None]:
     with _opened(source) as raw:
         beginning = raw.peek(4096)
         for magic, reason in _NOT_TEXT.items():
@@ -64,22 +117,9 @@ def read_items(
         # newline="": the csv module wants to see line breaks within quotes as they are.
         text = io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="")
         try:
-            for line, row in _ROWS[chosen](text, fields):
-                item = _item(fields, line, row)
-                if strict and isinstance(item, ImportRowError):
-                    raise item
-                yield item
+            yield from _READERS[chosen](text, check)
         finally:
             text.detach()  # closing it would close what the caller gave
-
-
-def _item(fields: FieldMap, line: int, row: Mapping[str, Any] | str) -> Item | ImportRowError:
-    if isinstance(row, str):
-        return ImportRowError(line, row)
-    try:
-        return fields.item(row)
-    except (ValueError, CatalogError) as error:
-        return ImportRowError(line, str(error))
 
 
 @contextmanager
@@ -122,7 +162,7 @@ def _format(source: Path | BinaryIO, beginning: bytes) -> str:
     return "tsv" if "\t" in first else "csv"
 
 
-_ROWS: dict[str, Callable[[TextIO, FieldMap], Iterator[Row]]] = {
+_READERS: dict[str, Callable[[TextIO, Check], Iterator[Row]]] = {
     "csv": csv_rows,
     "tsv": tsv_rows,
     "json": json_rows,

@@ -19,6 +19,8 @@ import numpy as np
 from pyrec import _core, signals
 from pyrec.catalog import Catalog
 from pyrec.errors import UnknownItemError
+from pyrec.event_fields import events_of
+from pyrec.event_importing import EventImportReport
 from pyrec.events import EventLog
 from pyrec.fields import items_of
 from pyrec.filters import parse_filter
@@ -266,6 +268,19 @@ class Recommender:
         """
         self.catalog.idx(item_id)
         return self.events.append(Event(user, item_id, kind, value))
+
+    def add_events(self, rows: Iterable[Event | Mapping[str, Any]]) -> EventImportReport:
+        """Add a log from elsewhere; all of it or nothing, and adding it again adds nothing.
+
+        Args:
+            rows: events, or dictionaries whose keys are read as `pyrec events import` reads
+                columns; time 0 or none is unknown, before everything that has one. Items that the
+                catalog does not hold are fine.
+
+        Raises:
+            InvalidEventError: a row that is no event; the log stays as it was.
+        """
+        return self.events.add(events_of(rows))
 
     def log_shown(self, user: str, item_ids: Sequence[str]) -> None:
         """Log that a user saw these items in this order; `Slate.shown` calls this."""

@@ -1,10 +1,11 @@
 """The tables, as numbered migrations; `store.py` applies those that a file has not seen.
 
 A migration that has shipped is never edited, only followed by another. Catalog tables (`items`,
-`removed`, `vectors`, `derived`, `facts`) and personal ones (`events`, `weights`) never refer to
-each other by foreign key, so that a catalog can later be a read-only file attached beside a small
-private one. `PRAGMA user_version` counts the migrations applied, `PRAGMA application_id` says that
-the file is pyrec's (https://www.sqlite.org/fileformat2.html#the_database_header).
+`removed`, `vectors`, `derived`, `facts`) and personal ones (`events`, `event_removals`, `weights`)
+never refer to each other by foreign key, so that a catalog can later be a read-only file attached
+beside a small private one. `PRAGMA user_version` counts the migrations applied, `PRAGMA
+application_id` says that the file is pyrec's
+(https://www.sqlite.org/fileformat2.html#the_database_header).
 """
 
 from __future__ import annotations
@@ -101,7 +102,37 @@ def _m001_catalog_and_events(db: Database) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_m001_catalog_and_events,)
+# By name, so that a large import can drop them and create them again, see event_importing.py. Both
+# end with the row's number, as every index does: they give (user_id, at, event_id) and
+# (at, event_id) in order.
+EVENT_INDEXES = {
+    "events_user": "CREATE INDEX events_user ON events (user_id, at)",
+    "events_at": "CREATE INDEX events_at ON events (at)",
+}
+
+
+def _m002_events_by_time(db: Database) -> None:
+    """Order events by their time, and keep a log of those that were taken back."""
+    _run(
+        db,
+        "DROP INDEX events_user",
+        *EVENT_INDEXES.values(),
+        # A session without a name is none; files of events cannot tell the two apart.
+        "UPDATE events SET session = NULL WHERE session = ''",
+        # Whose history lost an event, for processes that keep something computed from the log.
+        """
+        CREATE TABLE event_removals (
+            removal_id INTEGER PRIMARY KEY AUTOINCREMENT,
+            user_id TEXT NOT NULL
+        ) STRICT
+        """,
+    )
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (
+    _m001_catalog_and_events,
+    _m002_events_by_time,
+)
 
 
 def _run(db: Database, *statements: str) -> None:

@@ -42,7 +42,7 @@ class Event:
 
     Attributes:
         value: the rating for `rating`, the place in the list for `impression`, else None.
-        at: UTC seconds.
+        at: UTC seconds; 0 in the log means that the time is unknown.
         event_id: the row in the log, None before it is stored.
     """
 

@@ -16,12 +16,12 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     "errors types _core",
-    "text stopwords grams segmentation phrases metrics mixer prompts filters"
-    " schema connection store rows text_lines"
+    "text stopwords grams segmentation phrases metrics mixer linear_model prompts filters"
+    " schema connection store staging rows text_lines times"
     " bootstrap list_metrics splits evaluation charts"
     " manifest gguf_header convert_e5 workspace vocabulary encoder_file llama lm embedder",
-    "column columns importing catalog events past vectors index"
-    " fields delimited json_rows readers"
+    "column columns importing catalog event_rules event_importing events interactions past vectors index"
+    " headings fields event_fields event_writing delimited json_rows readers"
     " fetch model_folder model_install models loaded sample_movies",
     "decoding phrasebook",
     "signals",

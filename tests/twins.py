@@ -71,6 +71,16 @@ class InvertedIndex:
         return np.array(sorted(holders) if len(terms) else [], np.int32)
 
 
+# csr.h
+
+
+def csr_accumulate(ptr, idx, weights, rows, row_weights, n_items):
+    dense = np.zeros((len(ptr) - 1, n_items))
+    for r, (start, end) in enumerate(pairwise(ptr)):
+        np.add.at(dense[r], idx[start:end], weights[start:end].astype(np.float64))
+    return row_weights.astype(np.float64) @ dense[rows]
+
+
 # dense.h
 
 
@@ -217,6 +227,72 @@ def unigram(pieces, scores, unknown, text):
                 best[end] = score, [*way, token]
     way = best[-1][1]
     return [t for i, t in enumerate(way) if t != unknown or i == 0 or way[i - 1] != unknown]
+
+
+# histories.h
+
+
+class Histories:
+    """The log of events and nothing else: everything is read off it anew."""
+
+    def __init__(self):
+        self.log: list[list[int]] = []  # [user, item, same], oldest first
+
+    def extend(self, users, items, same):
+        for user, item, flag in zip(users.tolist(), items.tolist(), same.tolist(), strict=True):
+            self.log.append([user, item, flag if self.entries(user) else 0])
+
+    def entries(self, user):
+        return [event for event in self.log if event[0] == user]
+
+    def remove(self, user, pos):
+        entries = self.entries(user)
+        gone = entries[pos]
+        if not gone[2] and pos + 1 < len(entries):
+            entries[pos + 1][2] = 0
+        self.log = [event for event in self.log if event is not gone]
+
+    def forget(self, user):
+        self.log = [event for event in self.log if event[0] != user]
+
+    def history(self, user):
+        entries = self.entries(user)
+        return [item for _, item, _ in entries], [same for _, _, same in entries]
+
+    def postings(self, item):
+        found, length = [], dict.fromkeys((user for user, _, _ in self.log), 0)
+        for user, held, _ in self.log:
+            if held == item:
+                found.append((user, length[user]))
+            length[user] += 1
+        return [user for user, _ in found], [pos for _, pos in found]
+
+    # transitions.h
+
+    def transitions(
+        self, items, weights, n_items, window, gap_decay,
+        length_damping, source_damping, target_damping, max_postings,
+    ):  # fmt: skip
+        after, near, together = sums = np.zeros((3, max([n_items, *(e[1] + 1 for e in self.log)])))
+        for a, weight in zip(items.tolist(), weights.tolist(), strict=True):
+            newest = list(zip(*self.postings(a), strict=True))[-max_postings:]
+            for user, p in newest:
+                share = weight / len(newest) ** source_damping
+                history, same = self.history(user)
+                time = np.cumsum(np.logical_not(same))
+                for way in (range(p + 1, len(history)), range(p - 1, -1, -1)):
+                    for i in way[:window]:
+                        if history[i] == a:
+                            break
+                        gap = abs(time[i] - time[p])
+                        value = share * gap_decay ** (gap - 1) if gap else share
+                        near[history[i]] += value
+                        after[history[i]] += value / 2 if gap == 0 else value if i > p else 0
+                for b in history[max(0, p - 500) : p + 501]:
+                    if b != a:
+                        together[b] += share / len(history) ** length_damping
+        counts = np.bincount([item for _, item, _ in self.log], minlength=sums.shape[1])
+        return (sums / (1 + counts) ** target_damping)[:, :n_items]
 
 
 def _masked(scores, mask):

@@ -13,6 +13,7 @@ from pyrec.cli.catalog import import_, index
 from pyrec.cli.demo import demo
 from pyrec.cli.doctor import doctor
 from pyrec.cli.doors import Door
+from pyrec.cli.events import events
 from pyrec.cli.models import models
 from pyrec.cli.options import verbatim
 from pyrec.cli.users import feedback, history, undo
@@ -45,6 +46,6 @@ def main(ctx: click.Context) -> None:
 
 
 for _command in (
-    import_, index, recommend, similar, need, feedback, undo, history, models, doctor, demo,
+    import_, index, recommend, similar, need, feedback, undo, history, events, models, doctor, demo,
 ):  # fmt: skip
     main.add_command(_command)

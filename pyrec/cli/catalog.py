@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import os
-import stat
-import sys
-from collections.abc import Generator
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 import pyrec
-from pyrec.cli.doors import NotFoundError, StoppedError
+from pyrec.cli.doors import StoppedError
+from pyrec.cli.files import Rows, name_of, opened, row_options
 from pyrec.cli.options import db_option, model_options, open_db, text, verbatim
 from pyrec.cli.output import plural, say
 from pyrec.cli.progress import Progress
-from pyrec.errors import CatalogError, ImportRowError
+from pyrec.errors import CatalogError
 
-if TYPE_CHECKING:
-    from pyrec.types import Item
-
-_FORMATS = ("csv", "tsv", "json", "jsonl")
 _FIELDS = ("id", "title", "text", "price", "popularity")
-_LISTED = ", ".join(_FIELDS)
-_TELL_EVERY = 200  # rows
-
-
-def column_of(value: str) -> tuple[str, str]:
-    """Read `FIELD=NAME`: which column holds a field."""
-    field, equals, column = text(value).partition("=")
-    if not equals or field not in _FIELDS:
-        raise click.BadParameter(f"{value!r} is not FIELD=NAME; FIELD is one of {_LISTED}")
-    return field, column
 
 
 @click.command(
@@ -45,18 +27,7 @@ def column_of(value: str) -> tuple[str, str]:
         "zcat films.jsonl.gz | pyrec import - --format jsonl --list genres",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option(
-    "--format", type=click.Choice(_FORMATS), help="Instead of guessing it from name and content."
-)
-@click.option(
-    "--column",
-    "columns",
-    type=column_of,
-    multiple=True,
-    metavar="FIELD=NAME",
-    help=f"The column of a field ({_LISTED}), where its name does not say so.",
-)
+@row_options(_FIELDS)
 @click.option(
     "--list",
     "lists",
@@ -65,7 +36,6 @@ def column_of(value: str) -> tuple[str, str]:
     metavar="COLUMN",
     help="A column whose values are lists with commas, such as 'red, blue'.",
 )
-@click.option("--strict", is_flag=True, help="Import nothing if any row cannot be read.")
 @db_option
 def import_(
     file: Path,
@@ -83,32 +53,19 @@ def import_(
     """
     from pyrec.readers import read_items
 
-    name = "stdin" if str(file) == "-" else str(file)
-    with _opened(file) as source, Progress() as progress:
-        size = _size(source)
-        n_rows = n_bad = 0
-
-        def items() -> Generator[Item, None, None]:
-            nonlocal n_rows, n_bad
-            for row in read_items(source, format, dict(columns), lists, strict):
-                n_rows += 1
-                if isinstance(row, ImportRowError):
-                    n_bad += 1
-                    progress.say(f"{name}: {row}")
-                else:
-                    yield row
-                if n_rows % _TELL_EVERY == 0:
-                    done = source.tell() if size else 0
-                    progress.update(f"reading {name}", done, size, f"{n_rows:,} rows")
-            if n_rows > n_bad:
-                progress.update("putting the items in their places", 0, 0)
-
+    name = name_of(file)
+    with opened(file) as source, Progress() as progress:
+        rows = Rows(name, source, progress)
         try:
-            with closing(items()) as rows:
-                first = next(rows, None)  # nothing is made of a file that holds no item
+            read = rows.good(
+                read_items(source, format, dict(columns), lists, strict),
+                "putting the items in their places",
+            )
+            with closing(read) as items:
+                first = next(items, None)  # nothing is made of a file that holds no item
                 if first is not None:
                     with pyrec.open(db, text_model=None, embedding_model=None) as rec:
-                        report = rec.add_items(itertools.chain([first], rows))
+                        report = rec.add_items(itertools.chain([first], items))
                         n_items = rec.catalog.count
         except KeyboardInterrupt:
             raise StoppedError("stopped; nothing was imported") from None
@@ -119,8 +76,7 @@ def import_(
     parts = [f"{report.added:,} new", f"{report.changed:,} changed"]
     parts.append(f"{report.unchanged:,} as they were")
     say(f"imported {', '.join(parts)}; {db} now holds {plural(n_items, 'item')}")
-    if n_bad:
-        say(f"left out {n_bad:,} of {plural(n_rows, 'row')}, which could not be read, see above")
+    rows.say_bad()
     if report.duplicates:
         say(f"left out {plural(report.duplicates, 'row')} whose id a later row has, which counts")
 
@@ -154,24 +110,3 @@ def index(text_model: str, embedding_model: str, db: Path) -> None:
     else:
         used = [name for name in (models.embedding_name, models.text_name) if name]
         say(f"ready: {plural(n_items, 'item')} for {' and '.join(used)}")
-
-
-def _opened(file: Path) -> Any:
-    if str(file) == "-":
-        if sys.stdin.isatty():
-            say("reading rows from the terminal; end with Ctrl-D, or give a FILE")
-        return nullcontext(sys.stdin.buffer)
-    if not file.exists():
-        raise NotFoundError(f"there is no file {file}")
-    if file.is_dir():
-        raise CatalogError(f"{file} is a folder; name a file in it")
-    return file.open("rb")
-
-
-def _size(source: IO[bytes]) -> int:
-    """Return the length of a regular file, 0 of anything else."""
-    try:
-        status = os.fstat(source.fileno())
-    except OSError:
-        return 0  # not a file at all, as in tests
-    return status.st_size if stat.S_ISREG(status.st_mode) else 0

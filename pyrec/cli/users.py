@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 from pyrec.cli.options import db_option, open_db, text, verbatim
 from pyrec.cli.output import emit, for_people, format_options, say
 from pyrec.cli.width import printable
+from pyrec.times import people_of
 from pyrec.types import EVENT_KINDS, Event
 
 if TYPE_CHECKING:
@@ -70,9 +70,8 @@ def history(user: str, limit: int | None, db: Path, form: str | None) -> None:
 
 
 def _row(rec: Recommender, event: Event) -> dict[str, Any]:
-    at = datetime.fromtimestamp(event.at, timezone.utc)
     return {
-        "at": at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "at": people_of(event.at),
         "kind": event.kind,
         "value": event.value,
         "item_id": event.item_id,

@@ -12,11 +12,14 @@
 #include <vector>
 
 #include "beam.h"
+#include "csr.h"
 #include "dense.h"
+#include "histories.h"
 #include "logsumexp.h"
 #include "mixer.h"
 #include "sparse.h"
 #include "topk.h"
+#include "transitions.h"
 #include "trie.h"
 #include "unigram.h"
 
@@ -250,6 +253,73 @@ void test_unigram(Random& random) {
     }
 }
 
+void test_csr(Random& random) {
+    for (int round = 0; round < 100; ++round) {
+        const int64_t n_rows = 1 + random.below(6), n_items = 1 + random.below(8);
+        const auto ptr = random.offsets(n_rows, 5);
+        std::vector<int32_t> idx(ptr.back()), rows(random.below(6));
+        for (int32_t& i : idx) i = int32_t(random.below(n_items));
+        for (int32_t& r : rows) r = int32_t(random.below(n_rows));
+        const auto weights = random.normals(ptr.back()), by = random.normals(int64_t(rows.size()));
+        const SparseRows matrix{span(ptr), span(idx), span(weights)};
+        CHECK(int64_t(csr_accumulate(matrix, span(rows), span(by), n_items).size()) == n_items);
+        rows.assign(1, int32_t(n_rows));
+        const std::vector<float> one{1.0f};
+        check_throws<std::out_of_range>(
+            [&] { csr_accumulate(matrix, span(rows), span(one), n_items); });
+    }
+}
+
+void test_histories(Random& random) {
+    for (int round = 0; round < 60; ++round) {
+        Histories histories;
+        const int64_t n_users = 1 + random.below(4), n_items = 1 + random.below(30);
+        const int64_t most = random.coin(0.2) ? 2000 : 20;
+        int64_t n_events = 0;
+        for (int change = 0; change < 12; ++change) {
+            const int64_t m = random.below(most), user = random.below(n_users);
+            const int64_t length = int64_t(histories.history(user).items.size());
+            if (random.coin(0.1)) {
+                histories.forget(user);
+                n_events -= length;
+            } else if (length > 0 && random.coin(0.4)) {
+                histories.remove(user, random.below(length));
+                --n_events;
+            } else {
+                std::vector<int32_t> users(m), items(m);
+                for (int32_t& u : users) u = int32_t(random.below(n_users));
+                for (int32_t& i : items) i = int32_t(random.below(n_items));
+                const auto same = random.mask(m);
+                histories.extend(span(users), span(items), span(same));
+                n_events += m;
+            }
+            CHECK(histories.n_events() == n_events);
+            check_throws<std::out_of_range>([&] { histories.remove(n_users, 0); });
+        }
+        int64_t postings = 0;
+        for (int64_t item = 0; item < n_items; ++item) {
+            const PostingColumns found = histories.postings(item);
+            postings += int64_t(found.users.size());
+            for (size_t i = 0; i < found.users.size(); ++i) {
+                CHECK(histories.history(found.users[i]).items[found.pos[i]] == item);
+            }
+        }
+        CHECK(postings == n_events);
+        std::vector<int32_t> query(random.below(6));
+        for (int32_t& item : query) item = int32_t(random.below(n_items + 2));
+        const std::vector<float> weights(query.size(), 1.0f);
+        const TransitionConfig config{random.below(60), 0.8f, 0.5f, 0.5f, 0.5f, 50};
+        for (int64_t n : {int64_t(0), n_items - 1, n_items + 9}) {
+            const Transitions found = transitions(histories, span(query), span(weights), n, config);
+            CHECK(int64_t(found.together.size()) == n);
+            for (int64_t b = 0; b < n; ++b) {
+                CHECK(found.after[b] >= 0 && found.near[b] >= found.after[b]);
+                CHECK(found.together[b] >= 0);
+            }
+        }
+    }
+}
+
 int main() {
     Random random;
     test_topk(random);
@@ -259,6 +329,8 @@ int main() {
     test_trie_and_beam(random);
     test_mixer(random);
     test_unigram(random);
+    test_csr(random);
+    test_histories(random);
     std::puts("all kernels passed");
     return 0;
 }

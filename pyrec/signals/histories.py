@@ -1,0 +1,160 @@
+"""What users took after, near and together with the things that this user took.
+
+All three are summed at query time over the postings of the user's newest items
+(`csrc/transitions.h`); no counts of pairs are kept. Transitions decayed by gap and recency came out
+best of the single signals on sequences; see `bench/quality.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pyrec import _core
+from pyrec.interactions import Crowd
+from pyrec.signals.base import F32, I32, Question
+from pyrec.types import Item
+
+N_RECENT = 30
+"""How many of the user's newest items are asked about; older ones have next to no weight."""
+RECENCY = 0.65
+"""What each later item takes off an earlier one's weight."""
+WINDOW = 50
+GAP_DECAY = 0.85
+LENGTH_DAMPING = 0.5
+TARGET_DAMPING = 0.3
+"""How much what everybody takes is held back in `near` and `together`; in `after` it is not."""
+N_WHY = 5
+"""Among how many of the newest items a reason is looked for."""
+
+_ORDER = ("after", "near", "together")
+
+
+class CrowdSignal:
+    """A signal over the items that users took, scored by their numbers (`Crowd`)."""
+
+    name: str
+
+    def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
+        """Score all numbers, (n_numbers,) float32; None where there is nothing to go by."""
+        raise NotImplementedError
+
+    def admit(self, question: Question, n: int) -> I32:
+        """Name the n best items with a positive score."""
+        scores = self._once(question)
+        if scores is None or question.crowd is None:
+            return np.empty(0, np.int32)
+        numbers, values = _core.topk(scores, n, _allowed(question, question.crowd))
+        return question.crowd.row_of[numbers[values > 0]]
+
+    def score(self, question: Question, pool: I32) -> F32:
+        """Look the pool up; an item that nobody took is unknown, NaN."""
+        scores = self._once(question)
+        result = np.full(len(pool), np.nan, np.float32)
+        if scores is not None and question.crowd is not None:
+            numbers = question.crowd.number_of[pool]
+            taken = numbers >= 0
+            result[taken] = scores[numbers[taken]]
+        return result
+
+    def _once(self, question: Question) -> F32 | None:
+        if self.name not in question.scores:
+            crowd = question.crowd
+            known = crowd is not None and len(crowd.row_of) > 0
+            question.scores[self.name] = self.by_number(question, crowd) if known and crowd else None
+        return question.scores[self.name]
+
+
+def _allowed(question: Question, crowd: Crowd) -> np.ndarray:
+    """Return the mask by number, made once a question."""
+    if question.mask_by_number is None:
+        inside = (crowd.row_of >= 0) & (crowd.row_of < len(question.mask))
+        mask = np.zeros(len(crowd.row_of), np.uint8)
+        mask[inside] = question.mask[crowd.row_of[inside]]
+        question.mask_by_number = mask
+    return question.mask_by_number
+
+
+class _Transitions(CrowdSignal):
+    """One of the three sums; the first that is asked for computes them all."""
+
+    def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
+        """Sum over the user's newest items; None without any."""
+        recent = question.taken[-N_RECENT:]
+        if not len(recent):
+            return None
+        weights = (RECENCY ** question.ages[-N_RECENT:]).astype(np.float32)
+        n = len(crowd.row_of)
+        sums = crowd.histories.transitions(
+            recent, weights, n, WINDOW, GAP_DECAY, LENGTH_DAMPING, 0.0, 0.0
+        )
+        damping = (1.0 + crowd.count) ** np.float32(-TARGET_DAMPING)
+        for name, total in zip(_ORDER, sums, strict=True):
+            question.scores[name] = total if name == "after" else total * damping
+        return question.scores[self.name]
+
+    def why(self, question: Question, item_idx: int, item: Item) -> str:
+        """Name the user's item that most takers of this one took as well."""
+        crowd = question.crowd
+        if crowd is None or item_idx >= len(crowd.number_of):
+            return ""
+        number = int(crowd.number_of[item_idx])
+        takers = crowd.histories.postings(number)[0].tolist() if number >= 0 else []
+        best, among = 0, -1
+        for past, users in _takers(question, crowd):
+            both = len(users.intersection(takers))
+            if both > best:
+                best, among = both, past
+        if among < 0:
+            return ""
+        (title,) = question.titles(np.array([crowd.row_of[among]], np.int32))
+        return title
+
+
+def _takers(question: Question, crowd: Crowd) -> Sequence[tuple[int, set[int]]]:
+    """Return the user's newest items that the catalog has, each with who took it."""
+    if question.takers is None:
+        newest = [int(n) for n in question.taken[::-1] if crowd.row_of[n] >= 0]
+        question.takers = [
+            (n, set(crowd.histories.postings(n)[0].tolist()))
+            for n in list(dict.fromkeys(newest))[:N_WHY]
+        ]
+    return question.takers
+
+
+class After(_Transitions):
+    """What users took after the user's items, the sooner the more."""
+
+    name = "after"
+
+
+class Near(_Transitions):
+    """What users took around the user's items, before or after."""
+
+    name = "near"
+
+
+class Together(_Transitions):
+    """What stands in the histories of those who took the user's items."""
+
+    name = "together"
+
+
+class Taken(CrowdSignal):
+    """log(1 + how many times an item was taken); for questions without words.
+
+    Words are answered by what fits them; there the catalog's own number speaks (`popular`).
+    """
+
+    name = "taken"
+
+    def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
+        """Score all; None where the question has words."""
+        return None if question.has_words else np.log1p(crowd.count)
+
+    def why(self, question: Question, item_idx: int, item: Item) -> str:
+        """Give the number."""
+        crowd = question.crowd
+        number = crowd.number_of[item_idx] if crowd is not None else -1
+        return f"taken {crowd.count[number]:.0f} times" if crowd and number >= 0 else ""
