@@ -70,8 +70,8 @@ $(VENV)/.installed: $(VENV)/.llama $(CORE)
 	@touch $@
 
 # By name: `pip install -e .[test]` would build the core once more.
-TOOLS = from importlib.metadata import requires; \
-	print(*(r.partition(";")[0] for r in requires("pyrec") if "extra == \"test\"" in r), sep="\n")
+TOOLS = import re; from importlib.metadata import requires; extra = r"(;| and) extra == .test."; \
+	print(*(re.sub(extra, "", r) for r in requires("pyrec") if re.search(extra, r)), sep="\n")
 $(VENV)/.tested: $(VENV)/.installed
 	@$(BIN)/python -c '$(TOOLS)' >$(VENV)/tools.txt
 	@sh scripts/with-clock $(VENV)/tools.log "Installing what the tests need" \

@@ -21,7 +21,7 @@ from common import ROOT, machine, open_store, table
 from evidence import BY_HAND, collect, cross_validate, fit
 
 from pyrec import signals
-from pyrec.metrics import paired_bootstrap
+from pyrec.bootstrap import paired_bootstrap
 from pyrec.signals.titles import Titles
 
 L2 = 1e-3

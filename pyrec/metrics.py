@@ -1,16 +1,17 @@
-"""How good a ranked list is, and whether a difference between two systems is more than chance.
+"""How good one ranked list is: each measure judges the answer to one question.
 
-Each measure judges one question; the mean over questions, each counting the same, is the caller's
-(a plain mean, not weighted by the number of relevant items). `evaluate.py` and the benchmarks call
-these. Places count from 1 in the formulas; an item listed twice counts at its first place only.
-nDCG after Järvelin and Kekäläinen (2002), the bootstrap after Efron and Tibshirani (1993).
+The mean over questions, each counting the same, is the caller's (a plain mean, not weighted by the
+number of relevant items); `bootstrap.py` says how far chance could move it. The evaluation and the
+benchmarks call these. Places count from 1 in the formulas; an item listed twice counts at its first
+place only. All but `auc` agree with trec_eval, which the tests show. F1 after van Rijsbergen
+(1979), reciprocal rank after Voorhees (1999), average precision after Buckley and Voorhees (2000),
+nDCG after Järvelin and Kekäläinen (2002).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,48 @@ def hit_rate(ranked: Sequence[str], relevant: Collection[str], k: int) -> float:
     return float(_n_hits(ranked, relevant, k) > 0)
 
 
+def f1(ranked: Sequence[str], relevant: Collection[str], k: int) -> float:
+    """Return the harmonic mean of precision and recall of the first k places.
+
+    2 · precision · recall / (precision + recall), which is 2 · hits / (k + |relevant|). It is the
+    F1 of this question: a mean of these is not the F1 of the mean precision and recall. Without a
+    hit, and without relevant items: 0; leave questions without relevant items out of a mean.
+
+    Raises:
+        ValueError: k is below 1.
+    """
+    return 2 * _n_hits(ranked, relevant, k) / (k + len(set(relevant)))
+
+
+def reciprocal_rank(ranked: Sequence[str], relevant: Collection[str], k: int) -> float:
+    """Return one over the place of the first relevant item; its mean is MRR.
+
+    1 / min{place ≤ k that holds a relevant item}; only the best of several relevant items counts.
+    Without a hit in the first k places, and without relevant items: 0; leave questions without
+    relevant items out of a mean.
+
+    Raises:
+        ValueError: k is below 1.
+    """
+    return next((1 / place for place in _hit_places(ranked, relevant, k)), 0.0)
+
+
+def average_precision(ranked: Sequence[str], relevant: Collection[str], k: int) -> float:
+    """Return the mean of the precision at each relevant item's place; its mean is MAP.
+
+    Σ precision@place over the places ≤ k that hold a relevant item, / |relevant|. The denominator
+    is all relevant items, as in trec_eval and ranx, not min(|relevant|, k) as in some competitions:
+    with more than k relevant items even the best list stays below 1. Without relevant items: 0;
+    leave such questions out of a mean.
+
+    Raises:
+        ValueError: k is below 1.
+    """
+    places = _hit_places(ranked, relevant, k)
+    n_relevant = len(set(relevant))
+    return sum(n / place for n, place in enumerate(places, 1)) / n_relevant if n_relevant else 0.0
+
+
 def ndcg(ranked: Sequence[str], gains: Mapping[str, float], k: int) -> float:
     """Return the discounted gain of the first k places over that of the best possible order.
 
@@ -68,7 +111,7 @@ def ndcg(ranked: Sequence[str], gains: Mapping[str, float], k: int) -> float:
     Raises:
         ValueError: k is below 1, or a gain is negative.
     """
-    _check_k(k)
+    check_k(k)
     if any(gain < 0 for gain in gains.values()):
         raise ValueError("gains must not be negative")
     ideal = _dcg(sorted(gains.values(), reverse=True)[:k])
@@ -109,60 +152,31 @@ def auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     return (rank_sum - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
 
 
-class Interval(NamedTuple):
-    """A mean difference and the bounds of its interval; above zero means `low > 0`."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def paired_bootstrap(
-    a: npt.ArrayLike,
-    b: npt.ArrayLike,
-    rng: np.random.Generator,
-    n: int = 2000,
-    level: float = 0.95,
-) -> Interval:
-    """Return the mean of a − b over questions and how far chance could move it.
-
-    The same questions answered by two systems are drawn again with replacement, n times; the
-    bounds are the (1 − level)/2 and (1 + level)/2 quantiles of the mean differences (percentile
-    bootstrap). Every question weighs the same.
-
-    Args:
-        a: (n_questions,) the measure of one system.
-        b: (n_questions,) that of the other, in the same order.
-        rng: the source of randomness; the same state gives the same interval.
-        n: how many times to draw.
-        level: the share of draws inside the interval.
+def check_k(k: int) -> None:
+    """Refuse an impossible list length.
 
     Raises:
-        ValueError: there are no questions, or the lengths differ.
+        ValueError: k is below 1.
     """
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if first.shape != second.shape or first.ndim != 1 or len(first) == 0:
-        raise ValueError(
-            f"a {first.shape} and b {second.shape} must be (n_questions,) alike and not empty"
-        )
-    difference = first - second
-    means = np.empty(n)
-    rows = max(1, 1_000_000 // len(difference))  # so that many questions do not fill the memory
-    for begin in range(0, n, rows):
-        shape = (min(rows, n - begin), len(difference))
-        means[begin : begin + rows] = difference[rng.integers(len(difference), size=shape)].mean(1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(difference.mean()), float(low), float(high))
-
-
-def _check_k(k: int) -> None:
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
 
 
 def _n_hits(ranked: Sequence[str], relevant: Collection[str], k: int) -> int:
-    _check_k(k)
+    check_k(k)
     return len(set(ranked[:k]).intersection(relevant))
+
+
+def _hit_places(ranked: Sequence[str], relevant: Collection[str], k: int) -> list[int]:
+    """Return the places up to k, from 1, where a relevant item stands for the first time."""
+    check_k(k)
+    missing = set(relevant)
+    places = []
+    for place, item_id in enumerate(ranked[:k], 1):
+        if item_id in missing:
+            missing.remove(item_id)
+            places.append(place)
+    return places
 
 
 def _dcg(gains: Sequence[float]) -> float:

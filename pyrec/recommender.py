@@ -32,6 +32,7 @@ from pyrec.signals.base import Question, Signal
 from pyrec.signals.titles import Titles
 from pyrec.store import Store
 from pyrec.tasks.recommend import Ranked, RecommendTask
+from pyrec.train import Progress, TrainConfig, TrainReport, train
 from pyrec.types import Event, Filter, Item, Need, Slate, Suggestion
 from pyrec.vectors import Vectors
 
@@ -288,6 +289,32 @@ class Recommender:
             InvalidEventError: a row that is no event; the log stays as it was.
         """
         return self.events.add(events_of(rows))
+
+    def train(
+        self, *, progress: Progress = lambda step, share: None, config: TrainConfig | None = None
+    ) -> TrainReport:
+        """Learn from everybody's history what weighs how much, and fit the linear item model.
+
+        The result counts from the next question on. Stores with few users keep the weights that
+        come with pyrec. Nothing is changed where it is stopped.
+
+        Args:
+            progress: called with what is being done and the share of it that is done.
+            config: how to train.
+        """
+        report = train(
+            self.catalog,
+            self.events,
+            self.questions,
+            self.learned,
+            signals.every(),
+            self._theta,
+            shipped_theta(),
+            progress,
+            config or TrainConfig(),
+        )
+        self._use_theta()
+        return report
 
     def log_shown(self, user: str, item_ids: Sequence[str]) -> None:
         """Log that a user saw these items in this order; `Slate.shown` calls this."""

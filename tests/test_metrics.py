@@ -50,6 +50,28 @@ def test_ndcg_without_gains_is_zero():
 def test_an_item_listed_twice_counts_once():
     assert metrics.precision(["a", "a"], {"a"}, k=2) == 0.5
     assert metrics.ndcg(["a", "a"], {"a": 1.0}, k=2) == 1
+    assert metrics.average_precision(["x", "a", "a"], {"a", "b"}, k=3) == 0.25
+
+
+def test_f1_by_hand():
+    precision, recall = 2 / 4, 2 / 3
+    expected = 2 * precision * recall / (precision + recall)
+    assert metrics.f1(["a", "x", "b", "y"], {"a", "b", "c"}, k=4) == pytest.approx(expected)
+    assert metrics.f1(["x"], {"a"}, k=4) == 0
+    assert metrics.f1(["x"], [], k=4) == 0
+
+
+def test_reciprocal_rank_is_one_over_the_place_of_the_first_hit():
+    assert metrics.reciprocal_rank(["x", "b", "a"], {"a", "b"}, k=3) == 1 / 2
+    assert metrics.reciprocal_rank(["x", "y", "a"], {"a"}, k=2) == 0
+    assert metrics.reciprocal_rank(["x"], [], k=2) == 0
+
+
+def test_average_precision_divides_by_all_relevant_items():
+    found = metrics.average_precision(["a", "x", "b"], set("abcd"), k=3)
+    assert found == pytest.approx((1 / 1 + 2 / 3) / 4)
+    assert metrics.average_precision(["a", "b"], set("abcd"), k=2) == 0.5
+    assert metrics.average_precision(["a"], [], k=2) == 0
 
 
 @given(rankings, gain_tables, st.integers(1, 10))
@@ -58,6 +80,9 @@ def test_every_measure_stays_in_range(ranked, gains, k):
         metrics.precision(ranked, gains, k),
         metrics.recall(ranked, gains, k),
         metrics.hit_rate(ranked, gains, k),
+        metrics.f1(ranked, gains, k),
+        metrics.reciprocal_rank(ranked, gains, k),
+        metrics.average_precision(ranked, gains, k),
         metrics.ndcg(ranked, gains, k),
     ):
         assert 0 <= value <= 1 + 1e-12
@@ -88,30 +113,3 @@ def test_auc_is_the_share_of_pairs_in_order(rows):
         assert found == pytest.approx(np.mean(pairs))
     else:
         assert math.isnan(found)
-
-
-def test_bootstrap_interval_holds_the_mean_and_repeats_with_its_seed():
-    a, b = np.linspace(0, 1, 50), np.linspace(0, 1, 50)[::-1]
-    first = metrics.paired_bootstrap(a, b, np.random.default_rng(7))
-    assert first.low < first.mean < first.high
-    assert first == metrics.paired_bootstrap(a, b, np.random.default_rng(7))
-
-
-def test_bootstrap_of_a_constant_gain_has_no_width():
-    interval = metrics.paired_bootstrap([0.5] * 9, [0.25] * 9, np.random.default_rng(0))
-    assert interval == (0.25, 0.25, 0.25)
-
-
-def test_bootstrap_covers_the_truth_about_as_often_as_it_says():
-    rng = np.random.default_rng(3)
-    covered = 0
-    for _ in range(200):
-        sample = rng.normal(0.1, 1, 80)
-        interval = metrics.paired_bootstrap(sample, np.zeros(80), rng, n=400)
-        covered += interval.low <= 0.1 <= interval.high
-    assert 0.88 < covered / 200 < 0.99
-
-
-def test_bootstrap_without_questions_is_refused():
-    with pytest.raises(ValueError, match="not empty"):
-        metrics.paired_bootstrap([], [], np.random.default_rng(0))
