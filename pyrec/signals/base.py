@@ -62,7 +62,9 @@ class Question:
         linear: the linear item model by item numbers, None where none was fitted.
         scores: of the whole catalog by signal, computed once per question.
         mask_by_number: `mask` in the order of `crowd`, once a signal has asked.
-        takers: the newest of `taken` with the users who took each, once a reason was asked for.
+        past_terms: the newest of `history` with the idf of their terms, once a signal has read them.
+        takers: the newest of `history` with the users who took each, once a reason was asked for.
+        companions: item_idx to the title that `takers` say goes with it, as reasons are asked for.
         generated: item_idx to probability, once the `titles` signal has run.
     """
 
@@ -80,7 +82,9 @@ class Question:
     linear: LinearModel | None = None
     scores: dict[str, F32 | None] = field(default_factory=dict, repr=False)
     mask_by_number: U8 | None = field(default=None, repr=False)
-    takers: list[tuple[int, set[int]]] | None = field(default=None, repr=False)
+    past_terms: list[tuple[Past, dict[int, float]]] | None = field(default=None, repr=False)
+    takers: list[tuple[str, set[int]]] | None = field(default=None, repr=False)
+    companions: dict[int, str] = field(default_factory=dict, repr=False)
     generated: dict[int, float] | None = field(default=None, repr=False)
 
     @property

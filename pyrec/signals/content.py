@@ -7,14 +7,15 @@ Likes add the words of an item's title and attributes, dislikes take them off. O
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 
 import numpy as np
 
 from pyrec.index import Index
-from pyrec.signals.base import F32, CatalogSignal, Question
-from pyrec.signals.lexical import full_match, shared_words
 from pyrec.rows import described
+from pyrec.signals.base import F32, CatalogSignal, Past, Question
+from pyrec.signals.lexical import shared_words
 from pyrec.text import analyze, hash_terms
 from pyrec.types import Item
 
@@ -35,14 +36,12 @@ class Content(CatalogSignal):
         """Sum the cosines by weight and age, clipped at 0; None without words in the history."""
         index = question.index
         weights: dict[int, float] = defaultdict(float)
-        for past in question.history[-N_RECENT:]:
-            terms = hash_terms(list(dict.fromkeys(analyze(past.text, index.language))))
-            idf = _idf(index, terms)
-            norm = float(np.sqrt(idf @ idf))
+        for past, rarity in _read(question):
+            norm = math.sqrt(sum(idf * idf for idf in rarity.values()))
             if norm > 0.0:
                 share = past.weight * RECENCY**past.age / norm
-                for term, rarity in zip(terms.tolist(), idf.tolist(), strict=True):
-                    weights[term] += share * rarity
+                for term, idf in rarity.items():
+                    weights[term] += share * idf
         if not weights:
             return None
         hashes = np.fromiter(weights, np.uint32, len(weights))
@@ -54,27 +53,40 @@ class Content(CatalogSignal):
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Name the liked item that shares the most, and the rarest words of it."""
-        best: tuple[float, str, list[str]] = (0.0, "", [])
         text = described(item)
-        for past in question.history:
-            shared = shared_words(past.text, text) if past.weight > 0 else []
-            if shared:
-                rarity = [_rarity(question.index, word) for word in shared]
-                rarest = [word for _, word in sorted(zip(rarity, shared, strict=True))[::-1]]
-                best = max(best, (sum(rarity) * past.weight, past.title, rarest))
-        return f"{best[1]}: {', '.join(best[2][:3])}" if best[2] else ""
+        terms = set(hash_terms(analyze(text, question.index.language)).tolist())
+        best: tuple[float, Past, dict[int, float]] | None = None
+        for past, rarity in _read(question):
+            if past.weight > 0:
+                shared = past.weight * sum(idf for term, idf in rarity.items() if term in terms)
+                if shared > (best[0] if best else 0.0):
+                    best = (shared, past, rarity)
+        if best is None:
+            return ""
+        _, past, rarity = best
+        found = shared_words(past.text, text)
+
+        def rarest(word: str) -> float:
+            parts = hash_terms(analyze(word, question.index.language)).tolist()
+            return max((rarity.get(part, 0.0) for part in parts), default=0.0)
+
+        found.sort(key=rarest, reverse=True)
+        return f"{past.title}: {', '.join(found[:3])}" if found else past.title
+
+
+def _read(question: Question) -> list[tuple[Past, dict[int, float]]]:
+    """Return the newest things with the idf of each of their terms, read once a question."""
+    if question.past_terms is None:
+        index = question.index
+        question.past_terms = []
+        for past in question.history[-N_RECENT:]:
+            terms = hash_terms(list(dict.fromkeys(analyze(past.text, index.language))))
+            idf = _idf(index, terms)
+            question.past_terms.append((past, dict(zip(terms.tolist(), idf.tolist(), strict=True))))
+    return question.past_terms
 
 
 def _idf(index: Index, terms: np.ndarray) -> np.ndarray:
     """Return log(1 + (N - df + 1/2) / (df + 1/2)) of terms, (n,) float64; see `csrc/sparse.h`."""
     df = index.text.df(terms).astype(np.float64)
     return np.log1p((index.n_live - df + 0.5) / (df + 0.5))
-
-
-def _rarity(index: Index, word: str) -> float:
-    """Return the idf of a word's rarest part."""
-    terms = hash_terms(analyze(word, index.language))
-    return max(
-        (full_match(index, terms[n : n + 1], np.ones(1, np.float32)) for n in range(len(terms))),
-        default=0.0,
-    )

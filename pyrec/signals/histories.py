@@ -96,30 +96,35 @@ class _Transitions(CrowdSignal):
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Name the user's item that most takers of this one took as well."""
-        crowd = question.crowd
-        if crowd is None or item_idx >= len(crowd.number_of):
-            return ""
+        return with_whom(question, item_idx)
+
+
+def with_whom(question: Question, item_idx: int) -> str:
+    """Return the title of the user's item that most takers of an item took as well, "" for none."""
+    crowd = question.crowd
+    if crowd is None or item_idx >= len(crowd.number_of):
+        return ""
+    if item_idx not in question.companions:
         number = int(crowd.number_of[item_idx])
         takers = crowd.histories.postings(number)[0].tolist() if number >= 0 else []
-        best, among = 0, -1
-        for past, users in _takers(question, crowd):
+        best, among = 0, ""
+        for title, users in _takers(question, crowd):
             both = len(users.intersection(takers))
             if both > best:
-                best, among = both, past
-        if among < 0:
-            return ""
-        (title,) = question.titles(np.array([crowd.row_of[among]], np.int32))
-        return title
+                best, among = both, title
+        question.companions[item_idx] = among
+    return question.companions[item_idx]
 
 
-def _takers(question: Question, crowd: Crowd) -> Sequence[tuple[int, set[int]]]:
-    """Return the user's newest items that the catalog has, each with who took it."""
+def _takers(question: Question, crowd: Crowd) -> Sequence[tuple[str, set[int]]]:
+    """Return the titles of the user's newest items, each with who took it."""
     if question.takers is None:
-        newest = [int(n) for n in question.taken[::-1] if crowd.row_of[n] >= 0]
-        question.takers = [
-            (n, set(crowd.histories.postings(n)[0].tolist()))
-            for n in list(dict.fromkeys(newest))[:N_WHY]
-        ]
+        liked = [past for past in reversed(question.history) if past.weight > 0]
+        question.takers = []
+        for past in liked[:N_WHY]:
+            number = int(crowd.number_of[past.item_idx])
+            users = crowd.histories.postings(number)[0].tolist() if number >= 0 else []
+            question.takers.append((past.title, set(users)))
     return question.takers
 
 

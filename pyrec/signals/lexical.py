@@ -57,8 +57,7 @@ def full_match(index: Index, terms: U32, weights: F32) -> float:
     Divided by it, BM25 tells how much of a question was matched: 1 is all, whatever the catalog.
     """
     df = index.text.df(terms).astype(np.float64)
-    n = int(index.live.sum())
-    idf = np.log1p((n - df + 0.5) / (df + 0.5))
+    idf = np.log1p((index.n_live - df + 0.5) / (df + 0.5))
     return max(float(idf @ np.maximum(weights, 0.0)), 1e-6)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from pyrec import _core
 from pyrec.interactions import Crowd
 from pyrec.signals.base import F32, Question
-from pyrec.signals.histories import CrowdSignal, _Transitions
+from pyrec.signals.histories import CrowdSignal, with_whom
+from pyrec.types import Item
 
 RECENCY = 0.7
 """What each later item takes off an earlier one's weight, in `linear_recent`."""
@@ -42,7 +43,9 @@ class Linear(CrowdSignal):
     def _weights(self, ages: F32) -> F32:
         return np.ones(len(ages), np.float32)
 
-    why = _Transitions.why
+    def why(self, question: Question, item_idx: int, item: Item) -> str:
+        """Name the user's item that most takers of this one took as well."""
+        return with_whom(question, item_idx)
 
 
 class LinearRecent(Linear):
