@@ -43,13 +43,14 @@ class LinearConfig:
     """How the model is fitted.
 
     Attributes:
-        l2: weight of the squared size of B; more of it trusts rare items less.
+        l2: weight of the squared size of B; more of it trusts rare items less. 200 stays within
+            2% of the best nDCG@10 of each data set that `bench/peers.py` reads.
         max_side: the largest system that is solved, in items or users; memory grows with its
-            square and time with its cube.
+            square (8,000: 410 MB) and time with its cube.
         n_weights: how many weights of an item are kept, the largest in magnitude.
     """
 
-    l2: float = 100.0
+    l2: float = 200.0
     max_side: int = 8000
     n_weights: int = 100
 
@@ -109,7 +110,8 @@ def fit(ptr: I64, items: I32, n_items: int, config: LinearConfig | None = None) 
     """Fit the model to what users had.
 
     Where both sides exceed `max_side` only the `max_side` items with the most users take part; the
-    others get no row and stand in none. (The most active users, with all items, gave less.)
+    others get no row and stand in none. (On Beauty the 8,000 most active of 22,363 users with all
+    12,101 items gave 6% less nDCG@10 than all users with the 8,000 items.)
 
     Args:
         ptr: (n_users + 1,) int64, user u had items[ptr[u]:ptr[u + 1]].
@@ -214,28 +216,50 @@ def _gram(rows: _Rows, l2: float) -> F32:
 
 
 def invert_in_place(a: F32) -> None:
-    """Invert a symmetric positive definite matrix by its quarters, where it stands.
+    """Invert a symmetric positive definite matrix where it stands.
 
-    With S = D − Bᵀ A⁻¹ B:  [A B; Bᵀ D]⁻¹ = [A⁻¹ + A⁻¹ B S⁻¹ Bᵀ A⁻¹, −A⁻¹ B S⁻¹; ·, S⁻¹]. All but
-    the smallest squares is matrix products, 4/3·n³ operations and n²/2 numbers beside a itself;
-    `np.linalg.inv` takes three times the time and far more memory.
+    Through its Cholesky factor, A⁻¹ = L⁻ᵀ L⁻¹, by quarters, so that all but the smallest squares
+    is matrix products: 5/3·n³ operations and n²/2 numbers beside a itself. `np.linalg.inv` takes
+    three times the time and four more squares. Inverting quarters without the factor (Schur
+    complements of explicit inverses) is a little faster and, in float32, wrong: on MovieLens with
+    l2 = 20 no digit was left.
 
     Args:
         a: (n, n) float32, overwritten by its inverse.
     """
+    _invert_factor(a)
+    _multiply_factor(a)
+
+
+def _invert_factor(a: F32) -> None:
+    """Overwrite a with L⁻¹ of a = L Lᵀ, zeros above the diagonal."""
     if len(a) <= LEAF:
-        a[...] = np.linalg.inv(a)
+        a[...] = np.tril(np.linalg.inv(np.linalg.cholesky(a.astype(np.float64))))
         return
     half = len(a) // 2
-    first, right, last = a[:half, :half], a[:half, half:], a[half:, half:]
-    invert_in_place(first)
-    across = first @ right
-    last -= right.T @ across
-    invert_in_place(last)
-    np.matmul(across, last, out=right)
-    first += right @ across.T
-    np.negative(right, out=right)
-    a[half:, :half] = right.T
+    first, low, last = a[:half, :half], a[half:, :half], a[half:, half:]
+    _invert_factor(first)
+    across = low @ first.T
+    last -= across @ across.T
+    _invert_factor(last)
+    np.matmul(last, across @ first, out=low)
+    np.negative(low, out=low)
+    a[:half, half:] = 0.0
+
+
+def _multiply_factor(a: F32) -> None:
+    """Overwrite a lower triangle W with WᵀW."""
+    if len(a) <= LEAF:
+        a[...] = a.T @ a
+        return
+    half = len(a) // 2
+    first, low, last = a[:half, :half], a[half:, :half], a[half:, half:]
+    square = low.T @ low
+    np.matmul(last.T, low, out=low)
+    _multiply_factor(first)
+    first += square
+    _multiply_factor(last)
+    a[:half, half:] = low.T
 
 
 def _product(rows: _Rows, dense: F32) -> F32:
