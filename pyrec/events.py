@@ -15,7 +15,6 @@ import math
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from pyrec.event_importing import EventImportReport, import_events
 from pyrec.event_rules import checked

@@ -41,7 +41,7 @@ def read_items(
     columns: Mapping[str, str] | None = None,
     lists: Collection[str] = (),
     strict: bool = False,
-) -> Iterator[Item | ImportRowError]:
+) -> Generator[Item | ImportRowError, None, None]:
     """Walk the items of a file, and in their places the rows that are none.
 
     Args:
@@ -65,7 +65,7 @@ def read_events(
     columns: Mapping[str, str] | None = None,
     kind: str | None = None,
     strict: bool = False,
-) -> Iterator[Event | ImportRowError]:
+) -> Generator[Event | ImportRowError, None, None]:
     """Walk the events of a file, and in their places the rows that are none.
 
     Args:
@@ -89,7 +89,7 @@ def _walk(
     check: Check,
     made: Callable[[Mapping[str, Any]], T],
     strict: bool,
-) -> Iterator[T | ImportRowError]:
+) -> Generator[T | ImportRowError, None, None]:
     if format is not None and format not in FORMATS:
         raise ValueError(f"format {format!r} is none of {', '.join(FORMATS)}")
     with closing(_rows(source, format, check)) as rows:  # before the caller closes the file

@@ -23,6 +23,7 @@ from pyrec.types import EVENT_KINDS, Event
 
 _FIELDS = ("user", "item", "kind", "value", "time", "session")
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_SUFFIXES |= {".json": "jsonl"}  # objects one after another, which readers of JSON take too
 _TELL_EVERY = 1000  # events
 
 
@@ -57,10 +58,10 @@ def import_(
 ) -> None:
     """Import a log of events from a file.
 
-    FILE is CSV, TSV, JSON or JSONL; `-` reads stdin. Each row needs a user and an item; kind, value,
-    time and session are known by usual names. A time is unix seconds or milliseconds, or ISO 8601;
-    without one an event counts as older than all that have one. What is in the log already is not
-    added again, and items need not be in the catalog. The database is made if there is none.
+    FILE is CSV, TSV, JSON or JSONL; `-` reads stdin. Each row needs a user and an item; kind,
+    value, time and session are known by usual names. A time is unix seconds or milliseconds, or ISO
+    8601; an event without one counts as older than all that have one. What is in the log already is
+    not added again, and items need not be in the catalog. The database is made if there is none.
     """
     from pyrec.readers import read_events
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -96,25 +96,28 @@ class Rows:
         self._progress = progress
         self._n_rows = self._n_bad = 0
 
-    def good(self, rows: Iterator[T | ImportRowError], after: str) -> Generator[T, None, None]:
+    def good(
+        self, rows: Generator[T | ImportRowError, None, None], after: str
+    ) -> Generator[T, None, None]:
         """Walk the rows that are not bad.
 
         Args:
-            rows: what a reader yields.
+            rows: what a reader yields; closed at the end, before the file is.
             after: what is done when all were read, in words.
         """
         size = _size(self._source)
-        for row in rows:
-            self._n_rows += 1
-            if isinstance(row, ImportRowError):
-                self._n_bad += 1
-                self._progress.say(f"{self._name}: {row}")
-            else:
-                yield row
-            if self._n_rows % _TELL_EVERY == 0:
-                done = self._source.tell() if size else 0
-                note = f"{self._n_rows:,} rows"
-                self._progress.update(f"reading {self._name}", done, size, note)
+        with closing(rows):
+            for row in rows:
+                self._n_rows += 1
+                if isinstance(row, ImportRowError):
+                    self._n_bad += 1
+                    self._progress.say(f"{self._name}: {row}")
+                else:
+                    yield row
+                if self._n_rows % _TELL_EVERY == 0:
+                    done = self._source.tell() if size else 0
+                    note = f"{self._n_rows:,} rows"
+                    self._progress.update(f"reading {self._name}", done, size, note)
         if self._n_rows > self._n_bad:
             self._progress.update(after, 0, 0)
 
