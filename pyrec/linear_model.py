@@ -5,7 +5,7 @@ zeros such that X B comes close to X, the binary matrix of users and items. Ther
 
     P = (XᵀX + l2·I)⁻¹        B = I − P · diag(P)⁻¹
 
-B is as large as items times items, so only the largest weights of each row are kept. Where there
+B is as large as items times items, so only the largest weights of each column are kept. Where there
 are fewer users than items P comes from a system of users instead (Woodbury):
 
     P = (I − Xᵀ (XXᵀ + l2·I)⁻¹ X) / l2
@@ -47,12 +47,14 @@ class LinearConfig:
             2% of the best nDCG@10 of each data set that `bench/peers.py` reads.
         max_side: the largest system that is solved, in items or users; memory grows with its
             square (8,000: 410 MB) and time with its cube.
-        n_weights: how many weights of an item are kept, the largest in magnitude.
+        n_weights: how many weights of others on an item are kept, the largest in magnitude. Kept by
+            the item that is scored and not by the one that speaks, 300 of them keep nDCG@10 .363 of
+            .366 on MovieLens, where 100 by the one that speaks keep .349.
     """
 
     l2: float = 200.0
     max_side: int = 8000
-    n_weights: int = 100
+    n_weights: int = 300
 
 
 @dataclass(frozen=True)
@@ -143,16 +145,16 @@ def fit(ptr: I64, items: I32, n_items: int, config: LinearConfig | None = None) 
 
 
 def _through_items(by_user: _Rows, l2: float) -> Iterator[F32]:
-    """Yield blocks of rows of B from a system of items."""
+    """Yield blocks of columns of B, a column a row, from a system of items."""
     p = _gram(by_user.transposed(), l2)
     invert_in_place(p)
     scale = np.float32(-1.0) / np.diag(p)
     for begin in range(0, len(p), BLOCK):
-        yield p[begin : begin + BLOCK] * scale
+        yield p[begin : begin + BLOCK] * scale[begin : begin + BLOCK, None]
 
 
 def _through_users(by_user: _Rows, l2: float) -> Iterator[F32]:
-    """Yield blocks of rows of B from a system of users; never holds items times items."""
+    """Yield the same from a system of users; never holds items times items."""
     by_item = by_user.transposed()
     inverse = _gram(by_user, l2)
     invert_in_place(inverse)
@@ -160,35 +162,37 @@ def _through_users(by_user: _Rows, l2: float) -> Iterator[F32]:
         by_item.select(np.arange(begin, min(begin + BLOCK, len(by_item))))
         for begin in range(0, len(by_item), BLOCK)
     ]
-    # l2 · P where both items are the same; the rows are cheaper made twice than kept.
-    diagonal = np.concatenate(
-        [1 - np.einsum("iu,iu->i", _product(rows, inverse), rows.dense()) for rows in blocks]
-    )
     for rows in blocks:
-        half = np.ascontiguousarray(_product(rows, inverse).T)  # (n_users, n_rows)
-        yield _product(by_item, half).T / diagonal
+        product = _product(rows, inverse)
+        # l2 · P where both items are the same.
+        diagonal = 1 - np.einsum("iu,iu->i", product, rows.dense())
+        half = np.ascontiguousarray(product.T)  # (n_users, n_rows)
+        yield _product(by_item, half).T / diagonal[:, None]
 
 
 def _keep_largest(blocks: Iterator[F32], kept: I64, n_items: int, n: int) -> LinearModel:
-    """Keep the n largest magnitudes of each row; kept says which item a row or column is."""
-    lengths = np.zeros(n_items, np.int64)
-    idx: list[I32] = [np.empty(0, np.int32)]
-    weights: list[F32] = [np.empty(0, np.float32)]
+    """Keep the n largest magnitudes of each column; kept says which item a row or column is."""
+    sources: list[I64] = [np.empty(0, np.int64)]
+    targets: list[I64] = [np.empty(0, np.int64)]
+    values: list[F32] = [np.empty(0, np.float32)]
     begin = 0
     for block in blocks:
         rows = np.arange(len(block))
         block[rows, begin + rows] = 0.0
         size = np.abs(block)
         if n < block.shape[1]:
-            at = np.sort(np.argpartition(size, -n, axis=1)[:, -n:], axis=1)
+            at = np.argpartition(size, -n, axis=1)[:, -n:]
         else:
             at = np.broadcast_to(np.arange(block.shape[1]), block.shape)
         row, place = np.nonzero(np.take_along_axis(size, at, axis=1))
-        lengths[kept[begin + rows]] = np.bincount(row, minlength=len(block))
-        idx.append(kept[at[row, place]].astype(np.int32))
-        weights.append(block[row, at[row, place]])
+        sources.append(kept[at[row, place]])
+        targets.append(kept[begin + row])
+        values.append(block[row, at[row, place]])
         begin += len(block)
-    return LinearModel(_ptr(lengths), np.concatenate(idx), np.concatenate(weights))
+    source, target = np.concatenate(sources), np.concatenate(targets)
+    order = np.lexsort((target, source))
+    ptr = _ptr(np.bincount(source, minlength=n_items))
+    return LinearModel(ptr, target[order].astype(np.int32), np.concatenate(values)[order])
 
 
 def _gram(rows: _Rows, l2: float) -> F32:
