@@ -80,7 +80,7 @@ class TestContract:
         assert mask[admitted].all()
 
     def test_a_question_that_gives_nothing_to_go_by_is_unknown_not_zero(self, signal, ask):
-        if signal.name == "popular":
+        if signal.name == "popular_unasked":
             return  # what is popular is known without a question
         question = ask()
         assert len(signal.admit(question, 5)) == 0
@@ -109,12 +109,18 @@ def named(name):
         ("lexical", "无线鼠标", [], "t2"),
         ("phrases", "anything", [], "s1"),
         ("content", "", ["s1"], "s1"),
-        ("popular", "", [], "t1"),
+        ("popular", "anything", [], "t1"),
+        ("popular_unasked", "", [], "t1"),
     ],
 )
 def test_a_signal_puts_the_item_first_that_a_person_would(ask, toy_catalog, name, text, past, best):
     admitted = named(name).admit(ask(text, past), 3)
     assert toy_catalog.items(admitted)[0].item_id == best
+
+
+@pytest.mark.parametrize(("name", "text"), [("popular", ""), ("popular_unasked", "mouse")])
+def test_popularity_beside_words_and_without_them_are_two_signals(ask, name, text):
+    assert np.isnan(named(name).score(ask(text), np.arange(12, dtype=np.int32))).all()
 
 
 def test_a_dislike_counts_against_its_words(toy_catalog, ask):
