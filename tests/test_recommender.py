@@ -140,7 +140,7 @@ def test_recommend_is_deterministic_and_writes_nothing(rec):
 def test_a_new_user_gets_what_is_popular(rec):
     slate = rec.recommend(user="nobody", k=2)
     assert ids(slate) == ["t1", "t2"]
-    assert slate[0].reasons[0].signal == "popular"
+    assert slate[0].reasons[0].signal == "popular_unasked"
 
 
 def test_items_come_change_and_go_and_lists_follow(rec):
