@@ -12,8 +12,9 @@ the catalog a number is.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -40,12 +41,33 @@ class Crowd:
         row_of: (n_numbers,) int32, the catalog's row of each item number, -1 where it has none.
         number_of: (n_items,) int32, the number of each row, -1 where nobody took it.
         count: (n_numbers,) float32, how many times each item was taken.
+        users: their numbers; others may add users meanwhile.
+        items: their numbers; others may add items meanwhile, which this state does not know.
+        generation: grows where numbers are given out anew.
     """
 
     histories: _core.Histories
     row_of: I32
     number_of: I32
     count: F32
+    users: Mapping[str, int] = field(default_factory=dict, repr=False)
+    items: Mapping[str, int] = field(default_factory=dict, repr=False)
+    generation: int = 0
+
+    @property
+    def n_items(self) -> int:
+        """Count the items that were ever taken."""
+        return len(self.row_of)
+
+    def user(self, user_id: str) -> int:
+        """Return a user's number, -1 for one who never took anything."""
+        return self.users.get(user_id, -1)
+
+    def numbers(self, item_ids: Iterable[str]) -> I32:
+        """Return the numbers of items, -1 for those nobody took."""
+        found = np.array([self.items.get(i, -1) for i in item_ids], np.int32)
+        found[found >= self.n_items] = -1
+        return found
 
 
 def empty_crowd(n_items: int) -> Crowd:
@@ -64,30 +86,33 @@ def inverse(row_of: I32, n_items: int) -> I32:
     return number_of
 
 
-def make_crowd(histories: _core.Histories, row_of: I32, number_of: I32) -> Crowd:
+def make_crowd(
+    histories: _core.Histories,
+    row_of: I32,
+    number_of: I32,
+    users: Mapping[str, int] | None = None,
+    items: Mapping[str, int] | None = None,
+    generation: int = 0,
+) -> Crowd:
     """Count how often each item was taken, and return all together."""
     count = np.zeros(len(row_of), np.float32)
     counted = histories.count()[: len(row_of)]
     count[: len(counted)] = counted
-    return Crowd(histories, row_of, number_of, count)
+    return Crowd(histories, row_of, number_of, count, users or {}, items or {}, generation)
 
 
 class Interactions:
-    """The histories of all users, following the log.
-
-    Attributes:
-        generation: grows where the numbers of items are given out anew.
-    """
+    """The histories of all users, following the log."""
 
     def __init__(self, log: EventLog, catalog: Catalog) -> None:
         self._log = log
         self._catalog = catalog
         self._lock = threading.Lock()
-        self.generation = 0
+        self._generation = 0
         self._clear()
 
     def _clear(self) -> None:
-        self.generation += 1
+        self._generation += 1
         self._histories = _core.Histories()
         self._users: dict[str, int] = {}
         self._items: dict[str, int] = {}
@@ -110,7 +135,14 @@ class Interactions:
                 self._catch_up(state)
             if self._crowd is None or self._crowd[:2] != (self._reached, version):
                 row_of, number_of = self._places(n_items, version)
-                crowd = make_crowd(self._histories, row_of, number_of)
+                crowd = make_crowd(
+                    self._histories,
+                    row_of,
+                    number_of,
+                    self._users,
+                    self._items,
+                    self._generation,
+                )
                 self._crowd = (self._reached, version, crowd)
             return self._crowd[2]
 
@@ -126,46 +158,25 @@ class Interactions:
             self._rows = (version, row_of, number_of)
         return row_of, number_of
 
-    @property
-    def n_items(self) -> int:
-        """Count the items that were ever taken; as of the last `follow`."""
-        return len(self._items)
-
-    @property
-    def item_ids(self) -> list[str]:
-        """Return the items by number; as of the last `follow`."""
-        return list(self._items)
-
-    @property
-    def n_users(self) -> int:
-        """Count the users who ever took something; as of the last `follow`."""
-        return len(self._users)
-
-    def user(self, user_id: str) -> int:
-        """Return a user's number, -1 for one without events; as of the last `follow`."""
-        return self._users.get(user_id, -1)
-
-    def numbers(self, item_ids: Iterable[str]) -> I32:
-        """Return the numbers of items, -1 for those nobody took; as of the last `follow`."""
-        return np.array([self._items.get(i, -1) for i in item_ids], np.int32)
-
     def _catch_up(self, state: tuple[int, int]) -> None:
+        # What came while this reads is left for the next time, or it would be met twice.
         first = self._reached == (0, 0)
-        rows = [] if first else self._log.since(self._reached[0])
+        rows = [] if first else _taken(self._log.since(self._reached[0]), state[0])
+        times = [self._last_at, *(row[4] for row in rows)]
         # What came late belongs before what is held already; only a new reading puts it there.
-        if first or any(row[4] < self._last_at for row in rows):
+        if first or any(later < earlier for earlier, later in pairwise(times)):
             self._clear()
-            for chunk in self._log.all_ordered():
-                self._append(chunk)
+            for chunk in self._log.all_ordered(kinds=TAKEN):
+                self._append(_taken(chunk, state[0]))
         else:
-            self._append(rows)
+            # First what was taken back: it stood at the end, and the same may have come again.
             if state[1] != self._reached[1]:
                 for user_id in sorted(set(self._log.removed_since(self._reached[1]))):
                     self._sync(user_id)
+            self._append(rows)
         self._reached = state
 
-    def _append(self, rows: Sequence[Row]) -> None:
-        taken = [row for row in rows if row[2] in TAKEN]
+    def _append(self, taken: Sequence[Row]) -> None:
         if not taken:
             return
         users, items, newest = self._users, self._items, self._newest
@@ -178,15 +189,19 @@ class Interactions:
             # A time of 0 is unknown: such events have the order in which they arrived.
             same[place] = at > 0.0 and newest.get(number) == at
             newest[number] = at
-        self._last_at = max(self._last_at, taken[-1][4])
+        self._last_at = taken[-1][4]
         self._histories.extend(user, item, same)
 
     def _sync(self, user_id: str) -> None:
-        """Take out of a user's history what the log no longer holds."""
+        """Take out of a user's history, as it was reached, what the log no longer holds."""
         number = self._users.get(user_id)
         if number is None:
             return
-        events = self._log.history(user_id, kinds=TAKEN)
+        events = [
+            event
+            for event in self._log.history(user_id, kinds=TAKEN)
+            if (event.event_id or 0) <= self._reached[0]
+        ]
         left = [self._items.get(event.item_id, -1) for event in events]
         held = self._histories.history(number)[0].tolist()
         at = 0
@@ -196,3 +211,8 @@ class Interactions:
             else:
                 self._histories.remove(number, at)
         self._newest[number] = events[-1].at if events else -1.0
+
+
+def _taken(rows: Iterable[Row], last: int) -> list[Row]:
+    """Return the events that put an item into a history, up to a number."""
+    return [row for row in rows if row[2] in TAKEN and row[5] <= last]

@@ -10,10 +10,11 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from pyrec.interactions import Interactions
+from pyrec.interactions import Crowd
 from pyrec.linear_model import LinearModel
 from pyrec.mixer import FEATURES
 from pyrec.store import Store
@@ -21,12 +22,33 @@ from pyrec.store import Store
 _LINEAR = "linear"
 
 
+@dataclass(frozen=True)
+class _Numbered:
+    """The linear model by the numbers of crowds of one generation.
+
+    Attributes:
+        waiting: items of the model that had no number yet.
+    """
+
+    model: LinearModel
+    version: int
+    generation: int
+    waiting: frozenset[str]
+
+    def serves(self, version: int, crowd: Crowd) -> bool:
+        """Return whether a crowd has just the items that this was made for, or later ones."""
+        if (self.version, self.generation) != (version, crowd.generation):
+            return False
+        n_items = len(self.model.ptr) - 1
+        return n_items <= crowd.n_items and not (crowd.numbers(self.waiting) >= 0).any()
+
+
 class Learned:
     """The trained part of a store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._linear: tuple[tuple[int, int, int], LinearModel] | None = None
+        self._linear: _Numbered | None = None
 
     @property
     def version(self) -> int:
@@ -46,23 +68,28 @@ class Learned:
                 found.setdefault(signal, [0.0] * len(FEATURES))[FEATURES.index(feature)] = value
         return found
 
-    def linear(self, interactions: Interactions) -> LinearModel | None:
-        """Return the linear model by the numbers of these interactions; None before training."""
+    def linear(self, crowd: Crowd) -> LinearModel | None:
+        """Return the linear model by a crowd's numbers; None before training.
+
+        It may know fewer items than the crowd: those that were taken later and that it says nothing
+        of.
+        """
         version = self.version
         if version == 0:
             return None
-        key = (version, interactions.generation, interactions.n_items)
         held = self._linear
-        if held is not None and held[0] == key:
-            return held[1]
+        if held is not None and held.serves(version, crowd):
+            return held.model
         kept = self._store.derived(_LINEAR)
         if kept is None:
             return None
         with np.load(io.BytesIO(kept[1]), allow_pickle=False) as data:
             ids = json.loads(bytes(data["ids"]))
             model = LinearModel(data["ptr"], data["idx"], data["weights"])
-        numbered = renumbered(model, interactions.numbers(ids), interactions.n_items)
-        self._linear = (key, numbered)
+        numbers = crowd.numbers(ids)
+        waiting = frozenset(i for i, number in zip(ids, numbers, strict=True) if number < 0)
+        numbered = renumbered(model, numbers, crowd.n_items)
+        self._linear = _Numbered(numbered, kept[0], crowd.generation, waiting)
         return numbered
 
     def keep(

@@ -7,7 +7,7 @@ here: what is left out, and how much of a history counts.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from pyrec.signals.base import F32, I32, U8, Past, Question
 from pyrec.signals.lexical import K1, B
 from pyrec.tasks.need import NeedTask
 from pyrec.text import analyze, fold, hash_terms
-from pyrec.types import Filter, Need
+from pyrec.types import Event, Filter, Need
 from pyrec.vectors import Vectors
 
 N_PAST = 30
@@ -116,9 +116,10 @@ class Questions:
         question = Question(index, index.live.copy(), self.titles, self._catalog.mask, crowd=crowd)
         question.taken, question.ages = taken, ages
         rows = crowd.row_of[taken]
+        rows = rows[(rows >= 0) & (rows < index.n_items)]
         if not include_seen:
-            question.mask[rows[rows >= 0]] = 0
-        newest = _newest(rows[rows >= 0])
+            question.mask[rows] = 0
+        newest = _newest(rows)
         question.history = self._past(newest, [1.0] * len(newest))
         return question
 
@@ -133,15 +134,19 @@ class Questions:
 
     def _question(self, index: Index, mask: U8, need: Need | None) -> Question:
         crowd = self._interactions.follow(index.n_items, index.version)
-        linear = self._learned.linear(self._interactions)
+        linear = self._learned.linear(crowd)
         return Question(
             index, mask, self.titles, self._catalog.mask, need, crowd=crowd, linear=linear
         )
 
     def _put_user(self, question: Question, user: str, *, include_seen: bool) -> None:
         """Give the question a user's past, and take what is not to be shown off the mask."""
-        weights = weigh(self._events.history(user, N_EVENTS))
-        hidden = self._disliked(user) if include_seen else self._events.seen(user)
+        events = self._events.history(user, N_EVENTS)
+        weights = weigh(events)
+        if include_seen:
+            hidden = disliked(self._events.history(user, kinds=("like", "dislike")))
+        else:
+            hidden = self._events.seen(user)
         ids = list({**weights, **dict.fromkeys(hidden)})
         rows = dict(zip(ids, self._catalog.idxs(ids).tolist(), strict=True))
         # Items that left the catalog, or came after this state of it, count nothing.
@@ -149,11 +154,12 @@ class Questions:
         question.mask[[rows[i] for i in hidden if i in rows]] = 0
         past = [i for i in weights if i in rows][-N_PAST:]
         question.history = self._past([rows[i] for i in past], [weights[i] for i in past])
-        number = self._interactions.user(user)
-        if number >= 0 and question.crowd is not None:
-            items, same = question.crowd.histories.history(number)
-            against = [i for i, weight in weights.items() if weight < 0.0]
-            kept = ~np.isin(items, self._interactions.numbers(against))
+        crowd = question.crowd
+        number = crowd.user(user) if crowd is not None else -1
+        if number >= 0 and crowd is not None:
+            items, same = crowd.histories.history(number)
+            against = {i for i, weight in weights.items() if weight < 0.0} | disliked(events)
+            kept = ~np.isin(items, crowd.numbers(against))
             question.taken = items[kept][-N_TAKEN:]
             question.ages = ages_of(same)[kept][-N_TAKEN:]
 
@@ -166,7 +172,9 @@ class Questions:
             question.mask[rows] = 0
         newest = _newest(rows)
         question.history = self._past(newest, [1.0] * len(newest))
-        numbers = self._interactions.numbers(ids)
+        if question.crowd is None:
+            return
+        numbers = question.crowd.numbers(ids)
         question.taken = numbers[numbers >= 0]
         question.ages = np.arange(len(numbers) - 1, -1, -1, dtype=np.float32)[numbers >= 0]
 
@@ -177,12 +185,6 @@ class Questions:
             Past(row, weight, item.title, described(item), oldest - place)
             for place, (row, weight, item) in enumerate(zip(rows, weights, items, strict=True))
         ]
-
-    def _disliked(self, user: str) -> set[str]:
-        """Return the items that the user's last word on was a dislike."""
-        said = self._events.history(user, kinds=("like", "dislike"))
-        last = {event.item_id: event.kind for event in said}
-        return {item_id for item_id, kind in last.items() if kind == "dislike"}
 
     def _mask(self, index: Index, filters: Sequence[Filter]) -> U8:
         mask: U8 = index.live.copy()
@@ -211,6 +213,12 @@ def ages_of(same: U8) -> F32:
     steps = np.cumsum(same == 0)
     ages: F32 = (steps[-1] - steps).astype(np.float32) if len(steps) else np.empty(0, np.float32)
     return ages
+
+
+def disliked(events: Iterable[Event]) -> set[str]:
+    """Return the items that a user's last word on was a dislike, given the events in order."""
+    last = {e.item_id: e.kind for e in events if e.kind in ("like", "dislike")}
+    return {item_id for item_id, kind in last.items() if kind == "dislike"}
 
 
 def conditions(where: Sequence[str | Filter]) -> list[Filter]:
