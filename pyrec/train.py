@@ -1,6 +1,6 @@
 """Training: histories become questions and answers, and theta the most likely for them.
 
-The last things of many users are hidden and asked for from what they took before; the mixer is
+What many users took is hidden in part and asked for from the rest; the mixer is
 fitted to convergence by maximum likelihood, near the theta that comes with pyrec. The result is
 used only if users who were kept out of the fit find it no less likely. The linear item model is
 fitted on the way. Called by `Recommender.train`.
@@ -38,7 +38,9 @@ class TrainConfig:
         n_users: how many users are asked at most; more would hardly move so few weights.
         min_users: with fewer, the weights that come with pyrec stay.
         min_events: what a user must have taken to be asked.
-        share: how much of a history is hidden, at least one and at most `max_answers` events.
+        long: a history of so many events says who somebody is rather than where they are going:
+            a random part of it is hidden, where of a shorter one the last event is.
+        share: how much of a long history is hidden.
         held_out: share of the users that judge the result.
         l2: pull toward the weights that come with pyrec, see `mixer.fit`.
         seed: who is asked.
@@ -47,8 +49,8 @@ class TrainConfig:
     n_users: int = 5000
     min_users: int = 50
     min_events: int = 3
+    long: int = 20
     share: float = 0.2
-    max_answers: int = 20
     held_out: float = 0.2
     l2: float = 1e-4
     seed: int = 0
@@ -98,36 +100,59 @@ def train(
         config: how to train.
     """
     log = read_log(events)
-    users = _chosen(log, config)
-    used = [s for s in signals if s.name in LEARNED]
-    report, fitted = TrainReport(len(users), np.nan, np.nan, False, "too few users"), None
-    if len(users) >= config.min_users:
-        progress("fitting the linear model without the answers", 0.0)
-        replay = Replay(log, last_of(log, users, config), catalog, questions.current())
-        asked = replay.asked(users, include_seen=False)
-        names = [s.name for s in used]
-        task = RecommendTask(used, Mixer(names, theta))
-        pools = []
-        walk = replay.evidence(questions, task, asked, include_seen=False)
-        for n, (pool, values) in enumerate(walk, 1):
-            pools.append((values, _target(replay, asked[n - 1], pool)))
-            if n % 50 == 0:
-                progress("asking", n / len(asked))
-        report, fitted = _fit(pools, task.mixer, Mixer(names, prior), config)
+    names, pools = collect(log, catalog, questions, signals, progress, config)
+    report, fitted = TrainReport(len(pools), np.nan, np.nan, False, "too few users"), None
+    if len(pools) >= config.min_users:
+        report, fitted = _fit(pools, Mixer(names, theta), Mixer(names, prior), config)
     progress("fitting the linear model", 0.0)
-    linear = fit_linear(log)
-    learned.keep(fitted, linear, log.item_ids)
+    learned.keep(fitted, fit_linear(log), log.item_ids)
     return report
 
 
-def last_of(log: Log, users: Sequence[int], config: TrainConfig) -> Flags:
-    """Mark the last events of some users, (n_events,) bool."""
+def collect(
+    log: Log,
+    catalog: Catalog,
+    questions: Questions,
+    signals: Sequence[Signal],
+    progress: Progress,
+    config: TrainConfig,
+) -> tuple[list[str], list[tuple[F32, F32]]]:
+    """Ask users for what was hidden from them.
+
+    Returns:
+        The names of the signals whose weights are learned, and of each question what they say of
+        its pool (n, n_signals) and the share of each item in the answer (n,); no pool at all where
+        there are fewer than `min_users` users.
+    """
+    used = [s for s in signals if s.name in LEARNED]
+    names = [s.name for s in used]
+    users = _chosen(log, config)
+    if len(users) < config.min_users:
+        return names, []
+    progress("fitting the linear model without the answers", 0.0)
+    replay = Replay(log, answers_of(log, users, config), catalog, questions.current())
+    asked = replay.asked(users, include_seen=False)
+    pools = []
+    task = RecommendTask(used, Mixer(names, {}))
+    walk = replay.evidence(questions, task, asked, include_seen=False)
+    for n, (pool, values) in enumerate(walk, 1):
+        pools.append((values, _target(replay, asked[n - 1], pool)))
+        if n % 50 == 0:
+            progress("asking", n / len(asked))
+    return names, pools
+
+
+def answers_of(log: Log, users: Sequence[int], config: TrainConfig) -> Flags:
+    """Mark the events of some users that are to be found, (n_events,) bool."""
     ptr, order = log.by_user()
     hidden = np.zeros(len(log.user), bool)
+    rng = np.random.default_rng(config.seed)
     for user in users:
-        n = ptr[user + 1] - ptr[user]
-        n_hidden = min(max(1, round(config.share * n)), config.max_answers)
-        hidden[order[ptr[user + 1] - n_hidden : ptr[user + 1]]] = True
+        places = order[ptr[user] : ptr[user + 1]]
+        if len(places) < config.long:
+            hidden[places[-1]] = True
+        else:
+            hidden[rng.choice(places, round(config.share * len(places)), replace=False)] = True
     return hidden
 
 

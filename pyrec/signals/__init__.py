@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 from pyrec.signals.base import Signal
 from pyrec.signals.content import Content
 from pyrec.signals.dense import Dense, DenseHistory
-from pyrec.signals.histories import After, Near, Taken, Together
+from pyrec.signals.histories import After, Near, Next, Taken, Together
 from pyrec.signals.lexical import Coverage, Lexical
 from pyrec.signals.linear import Linear, LinearRecent
 from pyrec.signals.phrases import Phrases
@@ -24,6 +24,7 @@ def every() -> list[Signal]:
         Popular(),
         After(),
         Near(),
+        Next(),
         Together(),
         Linear(),
         LinearRecent(),

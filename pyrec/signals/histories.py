@@ -1,6 +1,6 @@
 """What users took after, near and together with the things that this user took.
 
-All three are summed at query time over the postings of the user's newest items
+All are summed at query time over the postings of the user's newest items
 (`csrc/transitions.h`); no counts of pairs are kept. Transitions decayed by gap and recency came out
 best of the single signals on sequences; see `bench/quality.py`.
 """
@@ -17,18 +17,21 @@ from pyrec.signals.base import F32, I32, Question
 from pyrec.types import Item
 
 N_RECENT = 30
-"""How many of the user's newest items are asked about; older ones have next to no weight."""
+"""How many of the user's newest items `after` and `near` ask about."""
 RECENCY = 0.65
-"""What each later item takes off an earlier one's weight."""
+"""What each later item takes off an earlier one's weight there."""
+N_TOGETHER = 100
+TOGETHER_RECENCY = 0.85
+"""The same for `together`, which is about taste rather than about what comes next."""
 WINDOW = 50
 GAP_DECAY = 0.85
 LENGTH_DAMPING = 0.5
+SOURCE_DAMPING = 0.5
+"""How much an item of the user's that everybody took is held back in `together`."""
 TARGET_DAMPING = 0.3
 """How much what everybody takes is held back in `near` and `together`; in `after` it is not."""
 N_WHY = 5
 """Among how many of the newest items a reason is looked for."""
-
-_ORDER = ("after", "near", "together")
 
 
 class CrowdSignal:
@@ -77,22 +80,25 @@ def _allowed(question: Question, crowd: Crowd) -> np.ndarray:
 
 
 class _Transitions(CrowdSignal):
-    """One of the three sums; the first that is asked for computes them all."""
+    """A sum of transitions from the user's items."""
 
-    def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
-        """Sum over the user's newest items; None without any."""
-        recent = question.taken[-N_RECENT:]
+    def _sums(
+        self,
+        question: Question,
+        crowd: Crowd,
+        n_recent: int,
+        recency: float,
+        window: int,
+        source_damping: float,
+    ) -> tuple[F32, F32, F32] | None:
+        recent = question.taken[-n_recent:]
         if not len(recent):
             return None
-        weights = (RECENCY ** question.ages[-N_RECENT:]).astype(np.float32)
+        weights = (recency ** question.ages[-n_recent:]).astype(np.float32)
         n = len(crowd.row_of)
-        sums = crowd.histories.transitions(
-            recent, weights, n, WINDOW, GAP_DECAY, LENGTH_DAMPING, 0.0, 0.0
+        return crowd.histories.transitions(
+            recent, weights, n, window, GAP_DECAY, LENGTH_DAMPING, source_damping, 0.0
         )
-        damping = (1.0 + crowd.count) ** np.float32(-TARGET_DAMPING)
-        for name, total in zip(_ORDER, sums, strict=True):
-            question.scores[name] = total if name == "after" else total * damping
-        return question.scores[self.name]
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Name the user's item that most takers of this one took as well."""
@@ -128,10 +134,23 @@ def _takers(question: Question, crowd: Crowd) -> Sequence[tuple[str, set[int]]]:
     return question.takers
 
 
+def _damped(scores: F32, crowd: Crowd) -> F32:
+    damped: F32 = scores * (1.0 + crowd.count) ** np.float32(-TARGET_DAMPING)
+    return damped
+
+
 class After(_Transitions):
     """What users took after the user's items, the sooner the more."""
 
     name = "after"
+
+    def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
+        """Sum over the newest items; `near` comes with it."""
+        sums = self._sums(question, crowd, N_RECENT, RECENCY, WINDOW, 0.0)
+        if sums is None:
+            return None
+        question.scores[Near.name] = _damped(sums[1], crowd)
+        return sums[0]
 
 
 class Near(_Transitions):
@@ -139,11 +158,32 @@ class Near(_Transitions):
 
     name = "near"
 
+    def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
+        """Sum over the newest items; `after` comes with it."""
+        question.scores[After.name] = After().by_number(question, crowd)
+        return question.scores.get(self.name)
+
+
+class Next(_Transitions):
+    """What users took after the newest item alone."""
+
+    name = "next"
+
+    def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
+        """Sum over the transitions of one item."""
+        sums = self._sums(question, crowd, 1, 1.0, WINDOW, 0.0)
+        return None if sums is None else sums[0]
+
 
 class Together(_Transitions):
-    """What stands in the histories of those who took the user's items."""
+    """What stands in the histories of those who took the user's items, rare ones counting more."""
 
     name = "together"
+
+    def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
+        """Sum over many items."""
+        sums = self._sums(question, crowd, N_TOGETHER, TOGETHER_RECENCY, 0, SOURCE_DAMPING)
+        return None if sums is None else _damped(sums[2], crowd)
 
 
 class Taken(CrowdSignal):
