@@ -52,7 +52,7 @@ class ImportRowError(CatalogError):
 
 
 class EventError(PyrecError):
-    """An event could not be taken."""
+    """An event could not be taken, or the log holds too little for what was asked of it."""
 
 
 class InvalidEventError(EventError):

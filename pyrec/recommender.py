@@ -16,6 +16,8 @@ from typing import Any
 from pyrec import signals
 from pyrec.catalog import Catalog
 from pyrec.errors import UnknownItemError
+from pyrec.evaluate import EvaluateConfig, evaluate
+from pyrec.evaluation import Evaluation
 from pyrec.event_fields import events_of
 from pyrec.event_importing import EventImportReport
 from pyrec.events import EventLog
@@ -89,11 +91,14 @@ class Recommender:
             models,
             self.learned,
         )
-        self._use_theta()
+        self.use_theta({**shipped_theta(), **self.learned.theta()})
 
-    def _use_theta(self) -> None:
-        """Rank by what was learned here, and by what comes with pyrec where nothing was."""
-        self._theta = {**shipped_theta(), **self.learned.theta()}
+    def use_theta(self, theta: Mapping[str, Sequence[float]]) -> None:
+        """Rank by these weights while this is open: by signal, linear, log and missing.
+
+        At first they are what was learned here, and what comes with pyrec where nothing was.
+        """
+        self._theta = {name: list(row) for name, row in theta.items()}
         # A signal without weight is neither asked for candidates nor for scores.
         weighed = [s for s in signals.every() if any(self._theta.get(s.name, ()))]
         self._task = _task(weighed, self._theta)
@@ -313,8 +318,29 @@ class Recommender:
             progress,
             config or TrainConfig(),
         )
-        self._use_theta()
+        self.use_theta({**shipped_theta(), **self.learned.theta()})
         return report
+
+    def evaluate(
+        self,
+        config: EvaluateConfig | None = None,
+        *,
+        progress: Progress = lambda step, share: None,
+    ) -> Evaluation:
+        """Measure how well these recommendations foretell what users took; writes nothing.
+
+        Part of the log is hidden and asked for, from signals that are built without it.
+
+        Args:
+            config: how to evaluate.
+            progress: called with what is being done and the share of it that is done.
+
+        Raises:
+            CatalogError: the catalog is empty.
+            EventError: nobody has both a past and an answer.
+        """
+        asks = (self.catalog, self.events, self.questions, self._task)
+        return evaluate(*asks, config or EvaluateConfig(), progress)
 
     def log_shown(self, user: str, item_ids: Sequence[str]) -> None:
         """Log that a user saw these items in this order; `Slate.shown` calls this."""

@@ -14,6 +14,7 @@ from pyrec.cli.demo import demo
 from pyrec.cli.doctor import doctor
 from pyrec.cli.doors import Door
 from pyrec.cli.events import events
+from pyrec.cli.learning import evaluate, train
 from pyrec.cli.models import models
 from pyrec.cli.options import verbatim
 from pyrec.cli.users import feedback, history, undo
@@ -46,6 +47,7 @@ def main(ctx: click.Context) -> None:
 
 
 for _command in (
-    import_, index, recommend, similar, need, feedback, undo, history, events, models, doctor, demo,
+    import_, index, recommend, similar, need, feedback, undo, history, events, train, evaluate,
+    models, doctor, demo,
 ):  # fmt: skip
     main.add_command(_command)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import os
-import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import IO
 
 import click
 
 import pyrec
-from pyrec.cli.doors import NotFoundError, StoppedError
-from pyrec.cli.files import Rows, name_of, opened, row_options
+from pyrec.cli.doors import StoppedError
+from pyrec.cli.files import Rows, name_of, opened, row_options, written
 from pyrec.cli.options import db_option, open_db, text, verbatim
 from pyrec.cli.output import plural, say
 from pyrec.cli.progress import Progress
@@ -128,7 +125,7 @@ def export(file: Path, format: str | None, user: str | None, db: Path) -> None:
                 progress.update("writing", 0, 0, plural(n_events, "event"))
             yield event
 
-    with open_db(db) as rec, Progress() as progress, _written(file) as sink:
+    with open_db(db) as rec, Progress() as progress, written(file) as sink:
         try:
             for lines in lines_of(told(rec.events.walk(user), progress), form):
                 sink.write(lines.encode())
@@ -136,27 +133,6 @@ def export(file: Path, format: str | None, user: str | None, db: Path) -> None:
             raise StoppedError(f"stopped; {_left(file)}") from None
     if str(file) != "-":
         say(f"wrote {plural(n_events, 'event')} to {file}")
-
-
-@contextmanager
-def _written(file: Path) -> Iterator[IO[bytes]]:
-    """Open a file for writing that takes its name when all of it is there."""
-    if str(file) == "-":
-        yield sys.stdout.buffer
-        return
-    if not file.absolute().parent.is_dir():
-        raise NotFoundError(f"there is no folder {file.parent}; make it first")
-    if file.exists() and not file.is_file():  # a pipe, a device
-        with file.open("wb") as sink:
-            yield sink
-        return
-    part = file.with_name(f"{file.name}.part")
-    try:
-        with part.open("wb") as sink:
-            yield sink
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _left(file: Path) -> str:

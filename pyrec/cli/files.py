@@ -1,6 +1,6 @@
-"""What commands that read a file of rows share: opening it, its options, and telling how far it is.
+"""What commands that read or write a file share: opening it, its options, telling how far it is.
 
-`import` reads items with it, `events import` events.
+`import` reads items with it, `events import` events; `events export` and `evaluate` write.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -135,3 +135,24 @@ def _size(source: IO[bytes]) -> int:
     except OSError:
         return 0  # not a file at all, as in tests
     return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+@contextmanager
+def written(file: Path) -> Iterator[IO[bytes]]:
+    """Open a file for writing that takes its name when all of it is there."""
+    if str(file) == "-":
+        yield sys.stdout.buffer
+        return
+    if not file.absolute().parent.is_dir():
+        raise NotFoundError(f"there is no folder {file.parent}; make it first")
+    if file.exists() and not file.is_file():  # a pipe, a device
+        with file.open("wb") as sink:
+            yield sink
+        return
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with part.open("wb") as sink:
+            yield sink
+        os.replace(part, file)
+    finally:
+        part.unlink(missing_ok=True)

@@ -63,14 +63,21 @@ def db_option(command: F) -> F:
 
 def model_options(command: F) -> F:
     """Add `--text-model` and `--embedding-model`."""
-    for kind in ("embedding", "text"):
-        command = click.option(
-            f"--{kind}-model",
-            metavar="NAME|PATH|none",
-            default="auto",
-            help=f"The {kind} model, instead of the best on this device.",
-        )(command)
-    return command
+    return _model_option("text", embedding_option(command))
+
+
+def embedding_option(command: F) -> F:
+    """Add `--embedding-model` alone."""
+    return _model_option("embedding", command)
+
+
+def _model_option(kind: str, command: F) -> F:
+    return click.option(
+        f"--{kind}-model",
+        metavar="NAME|PATH|none",
+        default="auto",
+        help=f"The {kind} model, instead of the best on this device.",
+    )(command)
 
 
 def list_options(command: F) -> F:

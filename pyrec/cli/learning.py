@@ -1,0 +1,226 @@
+"""The commands about what all users took: `train` learns from it, `evaluate` measures by it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pyrec.cli.doors import StoppedError
+from pyrec.cli.files import written
+from pyrec.cli.options import db_option, embedding_option, open_db, verbatim
+from pyrec.cli.output import emit, for_people, format_options, plural, say, say_steps
+from pyrec.cli.progress import Progress
+from pyrec.errors import EventError
+
+if TYPE_CHECKING:
+    from pyrec.bootstrap import Interval
+    from pyrec.evaluation import Evaluation, System
+    from pyrec.train import TrainReport
+
+_COLUMNS = ("measure", "system", "mean", "low", "high", "n_users", "gain", "gain_low", "gain_high")
+_FEW = 30  # users
+_WORTH = "ndcg"  # by which the signals are put in order
+
+
+@click.command()
+@embedding_option
+@db_option
+def train(embedding_model: str, db: Path) -> None:
+    """Learn from what all users took.
+
+    The last things of many users are hidden and asked for, and what weighs how much is fitted to
+    the answers; users who were kept out of it decide whether the result is used. What items go
+    together is worked out anew. Ctrl-C leaves all as it was.
+    """
+    with open_db(db, None, embedding_model) as rec:
+        if next(rec.events.walk(), None) is None:
+            raise EventError(
+                "there are no events to learn from; import a log with `pyrec events import FILE`"
+            )
+        try:
+            with Progress() as progress:
+                report = rec.train(progress=_told(progress))
+        except KeyboardInterrupt:
+            raise StoppedError("stopped; nothing was changed") from None
+    say(_outcome(report))
+
+
+@click.command(
+    epilog=verbatim(
+        "pyrec evaluate",
+        "pyrec evaluate --split temporal --share 0.1 --ablation --html report.html",
+    )
+)
+@click.option(
+    "--split",
+    type=click.Choice(("last", "temporal", "random")),
+    default="last",
+    show_default=True,
+    help="What is hidden: each user's last event, all of late, or some of each user's.",
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.2,
+    show_default=True,
+    help="How much of the events 'temporal' and 'random' hide.",
+)
+@click.option(
+    "-k",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="How long the lists are.",
+)
+@click.option(
+    "--include-seen/--exclude-seen",
+    default=False,
+    show_default=True,
+    help="Whether what a user took before may be recommended, and is an answer.",
+)
+@click.option("--ablation", is_flag=True, help="Also measure what each signal adds.")
+@click.option(
+    "--users",
+    type=click.IntRange(1),
+    default=2000,
+    show_default=True,
+    metavar="N",
+    help="How many users are asked at most, drawn at random.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, help="Another draw of all that is random."
+)
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write a page with charts, which needs nothing else.",
+)
+@embedding_option
+@db_option
+@format_options
+def evaluate(
+    split: str,
+    share: float,
+    k: int,
+    include_seen: bool,
+    ablation: bool,
+    users: int,
+    seed: int,
+    html: Path | None,
+    embedding_model: str,
+    db: Path,
+    form: str | None,
+) -> None:
+    """Measure how well users' next steps are foretold.
+
+    Part of the log is hidden and asked for from the rest, beside the most popular items. Each mean
+    comes with the interval in which chance lets it lie at 95%. Nothing is changed.
+    """
+    with (
+        open_db(db, None, embedding_model) as rec,
+        written(html) if html else nullcontext() as page,
+    ):
+        from pyrec.evaluate import EvaluateConfig
+
+        config = EvaluateConfig(split, share, k, include_seen, users, ablation, seed)
+        with Progress() as progress:
+            found = rec.evaluate(config, progress=_told(progress))
+        if page:
+            from pyrec import report
+
+            page.write(report.html(found).encode())
+    _show(found, form)
+    say_steps([f"{name}: {value}" for name, value in found.settings.items()])
+    if found.n_users < _FEW:
+        say(f"only {plural(found.n_users, 'user')} could be asked: chance moves these means a lot")
+    if html:
+        say(f"wrote {html}")
+
+
+def _told(progress: Progress) -> Callable[[str, float], None]:
+    """Return what tells a step and the share of it that is done, where that is known."""
+    return lambda step, share: progress.update(step, share, 1.0 if share else 0.0, " ")
+
+
+def _outcome(report: TrainReport) -> str:
+    """Say what training did."""
+    asked = plural(report.n_users, "user")
+    if math.isnan(report.before):
+        told = f"{asked} could be asked; the weights stay as they were: {report.why}"
+    else:
+        loss = f"loss {report.before:.4f} before, {report.after:.4f} after"
+        if report.used:
+            told = f"asked {asked}; the new weights are used from now on ({loss})"
+        else:
+            told = f"asked {asked}; the weights stay as they were: {report.why} ({loss})"
+    return f"{told}; what items go together was worked out anew"
+
+
+def _show(found: Evaluation, form: str | None) -> None:
+    """Print an evaluation: a row a measure for people, a row a measure and system for programs."""
+    if form != "table" and not for_people(form):
+        emit(_rows(found), form, _COLUMNS)
+        return
+    ours, popular = found.systems
+    rows: list[dict[str, Any]] = []
+    for measure in found.metrics:
+        mean, other = ours.measured[measure].mean, popular.measured[measure]
+        rows.append(
+            {
+                "measure": measure,
+                **_bounds(mean, ours.name),
+                popular.name: _plain(other.mean.mean),
+                **_bounds(other.gain, "gain", "gain_"),
+            }
+        )
+    for measure in found.list_metrics:
+        both = {s.name: _plain(s.list_metrics.get(measure)) for s in found.systems}
+        rows.append({"measure": measure, **both})
+    emit(rows, "table", list(rows[0]))
+    if found.left_out:
+        click.echo()
+        gains = {system.name: system.measured[_WORTH].gain for system in found.left_out}
+        in_order = sorted(gains.items(), key=lambda pair: -pair[1].mean if pair[1] else 0.0)
+        worth = [{"signal": name, **_bounds(gain, f"adds to {_WORTH}")} for name, gain in in_order]
+        emit(worth, "table", list(worth[0]))
+
+
+def _rows(found: Evaluation) -> list[dict[str, Any]]:
+    named = [(system.name, system) for system in found.systems]
+    named += [(f"without {system.name}", system) for system in found.left_out]
+    return [row for name, system in named for row in _rows_of(name, system)]
+
+
+def _rows_of(name: str, system: System) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [
+        {
+            "measure": measure,
+            "system": name,
+            **_bounds(measured.mean, "mean"),
+            "n_users": sum(not math.isnan(value) for value in measured.values),
+            **_bounds(measured.gain, "gain", "gain_"),
+        }
+        for measure, measured in system.measured.items()
+    ]
+    for measure, value in system.list_metrics.items():
+        told = {"measure": measure, "system": name, "mean": _plain(value)}
+        rows.append({**dict.fromkeys(_COLUMNS), **told})
+    return rows
+
+
+def _bounds(interval: Interval | None, name: str, lead: str = "") -> dict[str, float | None]:
+    """Return a mean and its bounds, None where there is none."""
+    values = interval or (None, None, None)
+    return dict(zip((name, f"{lead}low", f"{lead}high"), map(_plain, values), strict=True))
+
+
+def _plain(value: float | None) -> float | None:
+    """Return a number to print, None where nothing is defined."""
+    return None if value is None or math.isnan(value) else round(value, 4)
