@@ -156,11 +156,11 @@ def answers_of(log: Log, users: Sequence[int], config: TrainConfig) -> Flags:
     return hidden
 
 
-def _chosen(log: Log, config: TrainConfig) -> np.ndarray:
+def _chosen(log: Log, config: TrainConfig) -> list[int]:
     counts = np.bincount(log.user, minlength=len(log.user_ids))
     enough = np.flatnonzero(counts >= config.min_events)
     rng = np.random.default_rng(config.seed)
-    return np.sort(rng.permutation(enough)[: config.n_users])
+    return sorted(rng.permutation(enough)[: config.n_users].tolist())
 
 
 def _target(replay: Replay, asked: Asked, pool: np.ndarray) -> F32:

@@ -20,8 +20,8 @@ FLOORS = (
     " schema connection store staging rows text_lines times"
     " bootstrap list_metrics splits evaluation charts"
     " manifest gguf_header convert_e5 workspace vocabulary encoder_file llama lm embedder",
-    "column columns importing catalog event_rules event_importing events interactions learned past vectors index"
-    " headings fields event_fields event_writing delimited json_rows readers"
+    "column columns importing catalog event_rules event_importing events interactions learned past"
+    " vectors index headings fields event_fields event_writing delimited json_rows readers"
     " fetch model_folder model_install models loaded sample_movies",
     "decoding phrasebook",
     "signals",

@@ -10,7 +10,7 @@ import pytest
 import pyrec
 from pyrec import linear_model
 from pyrec.replay import Replay, read_log
-from pyrec.train import TrainConfig
+from pyrec.train import TrainConfig, answers_of
 from pyrec.types import Event
 
 N_PAIRS = 12
@@ -218,6 +218,18 @@ def test_what_is_hidden_is_nowhere_in_what_signals_read(rec, monkeypatch):
         rows = replay.crowd.row_of
         assert question.mask[rows[each.answers]].all()
         assert not question.mask[rows[each.taken]].any()
+
+
+def test_of_a_short_history_the_last_is_hidden_and_of_a_long_one_a_part(rec):
+    rec.add_events(Event("long", f"x{n % 30}", "click", at=2e6 + n) for n in range(50))
+    log = read_log(rec.events)
+    users = [0, 1, log.user_ids.index("long")]
+    hidden = answers_of(log, users, TrainConfig())
+    assert set(log.user[hidden].tolist()) == set(users)
+    for user in users[:2]:
+        last = rec.events.history(log.user_ids[user])[-1].item_id
+        assert [log.item_ids[n] for n in log.item[hidden & (log.user == user)]] == [last]
+    assert (hidden & (log.user == users[2])).sum() == 10
 
 
 def test_a_hundred_thousand_events_of_one_user_do_not_hang(rec):

@@ -62,7 +62,8 @@ class Question:
         linear: the linear item model by item numbers, None where none was fitted.
         scores: of the whole catalog by signal, computed once per question.
         mask_by_number: `mask` in the order of `crowd`, once a signal has asked.
-        past_terms: the newest of `history` with the idf of their terms, once a signal has read them.
+        past_terms: the newest of `history` with the idf of their terms, once a signal has read
+            them.
         takers: the newest of `history` with the users who took each, once a reason was asked for.
         companions: item_idx to the title that `takers` say goes with it, as reasons are asked for.
         generated: item_idx to probability, once the `titles` signal has run.

@@ -65,7 +65,9 @@ class CrowdSignal:
         if self.name not in question.scores:
             crowd = question.crowd
             known = crowd is not None and len(crowd.row_of) > 0
-            question.scores[self.name] = self.by_number(question, crowd) if known and crowd else None
+            question.scores[self.name] = (
+                self.by_number(question, crowd) if known and crowd else None
+            )
         return question.scores[self.name]
 
 
