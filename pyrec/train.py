@@ -101,7 +101,8 @@ def train(
     """
     log = read_log(events)
     names, pools = collect(log, catalog, questions, signals, progress, config)
-    report, fitted = TrainReport(len(pools), np.nan, np.nan, False, "too few users"), None
+    n_users = len(pools) or len(_chosen(log, config))  # of too few, none was asked
+    report, fitted = TrainReport(n_users, np.nan, np.nan, False, "too few users"), None
     if len(pools) >= config.min_users:
         report, fitted = _fit(pools, Mixer(names, theta), Mixer(names, prior), config)
     progress("fitting the linear model", 0.0)

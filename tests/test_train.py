@@ -83,7 +83,7 @@ def test_a_store_with_few_users_keeps_the_weights_and_says_why(tmp_path):
         before = rec.theta
         report = rec.train()
         assert not report.used
-        assert report.why == "too few users"
+        assert (report.n_users, report.why) == (20, "too few users")
         assert np.isnan(report.before)
         assert rec.theta == before
         assert rec.learned.theta() == {}
