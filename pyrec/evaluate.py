@@ -178,7 +178,11 @@ def _nobody(log: Log, hidden: Flags, config: EvaluateConfig) -> str:
 def _weights(mixer: Mixer) -> str:
     shipped = Mixer(mixer.names, shipped_theta())
     same = np.array_equal(shipped.theta, mixer.theta)
-    return "as they come with pyrec" if same else "learned from this log, answers included"
+    return (
+        "as they come with pyrec"
+        if same
+        else "not as shipped; if trained on this log, they saw its answers"
+    )
 
 
 def _lists(

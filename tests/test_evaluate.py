@@ -97,7 +97,9 @@ def test_training_leads_to_what_evaluation_finds(shop):
     found = shop.evaluate(progress=lambda step, share: steps.append(step))
     assert mean(found, "recall") > 0.95
     assert mean(found, "ndcg") >= before
-    assert found.settings["weights"] == "learned from this log, answers included"
+    assert (
+        found.settings["weights"] == "not as shipped; if trained on this log, they saw its answers"
+    )
     assert {"asking", "measuring"} <= set(steps)
 
 
