@@ -56,6 +56,8 @@ def _open(db: Path) -> Recommender:
 
 
 def _go_to_the_movies(rec: Recommender) -> None:
+    while rec.undo(VIEWER) is not None:
+        pass  # each run tells the same story
     page.heading("pyrec, on this device")
     page.say(
         f"{rec.catalog.count:,} movies in one file. A text model of 253 MB reads the questions; an "
@@ -85,8 +87,6 @@ def _go_to_the_movies(rec: Recommender) -> None:
 
 
 def _learn(rec: Recommender) -> None:
-    while rec.undo(VIEWER) is not None:
-        pass  # each run tells the same story
     before = rec.recommend("sci-fi", user=VIEWER, k=10)
     page.question("sci-fi")
     page.answer(before, page.movie)

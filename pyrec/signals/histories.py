@@ -30,6 +30,8 @@ SOURCE_DAMPING = 0.5
 """How much an item of the user's that everybody took is held back in `together`."""
 TARGET_DAMPING = 0.3
 """How much what everybody takes is held back in `near` and `together`; in `after` it is not."""
+MIN_USERS = 20
+"""With fewer users `taken` says who they are, not what people like."""
 N_WHY = 5
 """Among how many of the newest items a reason is looked for."""
 
@@ -197,8 +199,9 @@ class Taken(CrowdSignal):
     name = "taken"
 
     def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
-        """Score all; None where the question has words."""
-        return None if question.has_words else np.log1p(crowd.count)
+        """Score all; None where the question has words, or few users have a history."""
+        few = crowd.histories.n_users < MIN_USERS
+        return None if question.has_words or few else np.log1p(crowd.count)
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Give the number."""
