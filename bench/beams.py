@@ -17,8 +17,8 @@ from common import CACHE, machine, open_store, table
 
 import pyrec
 from pyrec.decoding import AnswerTrie, BeamConfig, beam_search, read_all
-from pyrec.recommender import FORCED_THETA
 from pyrec.signals.titles import ask
+from pyrec.weights import FORCED_THETA
 
 POOL, N_QUESTIONS = 50, 12
 

@@ -61,10 +61,8 @@ def main() -> None:
         path = ROOT / "pyrec" / "prior.json"
         kept = json.loads(path.read_text())
         for name, row in together.as_dict().items():
-            # Nobody's popularity is known here, and hardly an item that nobody took: these stay
-            # by hand, so that new items are not buried.
-            if name != "popular_unasked" and any(row):
-                kept["theta"][name] = [*(round(w, 4) for w in row[:2]), 0.0]
+            if any(row):  # nobody's popularity is known here: that weight stays by hand
+                kept["theta"][name] = [round(w, 4) for w in row]
         path.write_text(json.dumps(kept, indent=2) + "\n")
         print(f"wrote {path}")
 

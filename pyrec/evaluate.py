@@ -8,7 +8,7 @@ have seen answers: a few dozen numbers can hardly remember them, but the setting
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -30,7 +30,6 @@ from pyrec.train import Progress
 
 SPLITS = ("last", "temporal", "random")
 
-_AT_ONCE = 64  # questions; more would only wait in memory
 _LINEAR = frozenset(("linear", "linear_recent"))
 
 
@@ -206,7 +205,8 @@ def _lists(
     spoke = np.zeros(len(task.signals), bool)
     order = _by_popularity(replay, index)
     progress("asking", 0.0)
-    for n, (each, pool, values) in enumerate(_evidence(replay, questions, task, asked, config), 1):
+    evidence = replay.evidence(questions, task, asked, include_seen=config.include_seen)
+    for n, (each, (pool, values)) in enumerate(zip(asked, evidence, strict=True), 1):
         best = _best(task.mixer, pool, values, config.k)
         ours.append(best)
         seen = replay.crowd.row_of[each.taken] if not config.include_seen else each.taken[:0]
@@ -221,20 +221,6 @@ def _lists(
             progress("asking", n / len(asked))
     heard = {name: without[name] for name, said in zip(names, spoke, strict=False) if said}
     return {"pyrec": ours, "popularity": popular}, heard
-
-
-def _evidence(
-    replay: Replay,
-    questions: Questions,
-    task: RecommendTask,
-    asked: Sequence[Asked],
-    config: EvaluateConfig,
-) -> Iterator[tuple[Asked, I32, F32]]:
-    for begin in range(0, len(asked), _AT_ONCE):
-        part = asked[begin : begin + _AT_ONCE]
-        found = replay.evidence(questions, task, part, include_seen=config.include_seen)
-        for each, (pool, values) in zip(part, found, strict=True):
-            yield each, pool, values
 
 
 def _best(mixer: Mixer, pool: I32, values: F32, k: int, left_out: int | None = None) -> I32:

@@ -70,14 +70,6 @@ class Crowd:
         return found
 
 
-def empty_crowd(n_items: int) -> Crowd:
-    """Return the state in which nobody took anything."""
-    nothing = np.empty(0, np.int32)
-    return Crowd(
-        _core.Histories(), nothing, np.full(n_items, -1, np.int32), np.empty(0, np.float32)
-    )
-
-
 def inverse(row_of: I32, n_items: int) -> I32:
     """Return the number of each of n_items rows, -1 where no number has that row."""
     number_of = np.full(n_items, -1, np.int32)

@@ -27,20 +27,18 @@ from pyrec.indexing import IndexProgress, embed_items, weigh_phrases
 from pyrec.interactions import Interactions
 from pyrec.learned import Learned
 from pyrec.loaded import AUTO, LoadedModels, ModelChoice
-from pyrec.mixer import Mixer, shipped_theta
+from pyrec.mixer import shipped_theta
 from pyrec.phrasebook import Phrasebook
 from pyrec.questions import Questions
-from pyrec.signals.base import Question, Signal
-from pyrec.signals.titles import Titles
+from pyrec.signals.base import Question
 from pyrec.store import Store
 from pyrec.tasks.recommend import Ranked, RecommendTask
 from pyrec.train import Progress, TrainConfig, TrainReport, train
 from pyrec.types import Event, Filter, Item, Need, Slate, Suggestion
 from pyrec.vectors import Vectors
+from pyrec.weights import Weights
 
 MAX_K = 1000
-FORCED_THETA = 0.1
-"""The text model's weight in a beam that was asked for where its own weight is zero."""
 
 
 def open(
@@ -91,23 +89,26 @@ class Recommender:
             models,
             self.learned,
         )
-        self.use_theta({**shipped_theta(), **self.learned.theta()})
+        self._weights, self._trained = Weights.of(self.learned), self.learned.version
 
     def use_theta(self, theta: Mapping[str, Sequence[float]]) -> None:
-        """Rank by these weights while this is open: by signal, linear, log and missing.
+        """Rank by these weights, by signal linear, log and missing, until the next training.
 
         At first they are what was learned here, and what comes with pyrec where nothing was.
         """
-        self._theta = {name: list(row) for name, row in theta.items()}
-        # A signal without weight is neither asked for candidates nor for scores.
-        weighed = [s for s in signals.every() if any(self._theta.get(s.name, ()))]
-        self._task = _task(weighed, self._theta)
-        self._generating = _task([*weighed, Titles()], self._theta)
+        self._weights = Weights(theta)
+
+    def _current(self) -> Weights:
+        """Return the weights in use; those of a training since, by another process too."""
+        trained = self.learned.version
+        if trained != self._trained:
+            self._weights, self._trained = Weights.of(self.learned), trained
+        return self._weights
 
     @property
     def theta(self) -> dict[str, list[float]]:
         """The weights in use, by signal: linear, log, missing."""
-        return {name: list(row) for name, row in self._theta.items()}
+        return {name: list(row) for name, row in self._current().theta.items()}
 
     def __enter__(self) -> Recommender:
         """Return itself."""
@@ -210,8 +211,9 @@ class Recommender:
             raise TypeError(f"history is {history!r}; give a list of item ids")
         if user is not None and history:
             raise ValueError("give a user, whose history is known here, or a history, not both")
-        task = self._generating if generate == "catalog" else self._task
-        theta_text = self._theta_text(forced=generate is True)
+        weights = self._current()
+        task = weights.generating if generate == "catalog" else weights.task
+        theta_text = weights.of_titles(forced=generate is True)
 
         def ask() -> tuple[Question, Ranked, list[Item]]:
             question = self.question(
@@ -237,7 +239,7 @@ class Recommender:
         include_seen: bool = False,
     ) -> Question:
         """Encode a question as signals read it; `recommend` starts here."""
-        embeds = any(s.name == "dense" for s in self._task.signals)
+        embeds = self._current().asks("dense")
         return self.questions.ask(
             text, user, history, where, include_seen=include_seen, embeds=embeds
         )
@@ -252,13 +254,14 @@ class Recommender:
         """
         began = time.perf_counter()
         _check_k(k)
+        task = self._current().task
 
         def ask() -> tuple[Question, Ranked, list[Item]]:
             question = self.questions.like(item_id, where)
-            ranked = self._task.rank(question, k, 0.0)
+            ranked = task.rank(question, k, 0.0)
             return question, ranked, self.catalog.items(ranked.item_idx)
 
-        return self._slate(self._task, *_consistent(ask), None, began)
+        return self._slate(task, *_consistent(ask), None, began)
 
     def need(self, text: str) -> Need:
         """Say what a question means in the catalog's own words."""
@@ -307,19 +310,17 @@ class Recommender:
             progress: called with what is being done and the share of it that is done.
             config: how to train.
         """
-        report = train(
+        return train(
             self.catalog,
             self.events,
             self.questions,
             self.learned,
             signals.every(),
-            self._theta,
+            self.theta,
             shipped_theta(),
             progress,
             config or TrainConfig(),
         )
-        self.use_theta({**shipped_theta(), **self.learned.theta()})
-        return report
 
     def evaluate(
         self,
@@ -339,7 +340,7 @@ class Recommender:
             CatalogError: the catalog is empty.
             EventError: nobody has both a past and an answer.
         """
-        asks = (self.catalog, self.events, self.questions, self._task)
+        asks = (self.catalog, self.events, self.questions, self._current().task)
         return evaluate(*asks, config or EvaluateConfig(), progress)
 
     def log_shown(self, user: str, item_ids: Sequence[str]) -> None:
@@ -357,10 +358,6 @@ class Recommender:
         return self.events.history(user, limit, kinds)
 
     # How an answer is made
-
-    def _theta_text(self, *, forced: bool) -> float:
-        weight = max(0.0, self._theta.get(Titles.name, [0.0])[0])
-        return max(weight, FORCED_THETA) if forced else weight
 
     def _slate(
         self,
@@ -401,7 +398,3 @@ def _check_k(k: int) -> None:
         raise TypeError(f"k is {k!r}; give a whole number of items")
     if not 1 <= k <= MAX_K:
         raise ValueError(f"k is {k}; ask for 1 to {MAX_K} items")
-
-
-def _task(signals: Sequence[Signal], theta: Mapping[str, Sequence[float]]) -> RecommendTask:
-    return RecommendTask(signals, Mixer([s.name for s in signals], theta))

@@ -27,6 +27,7 @@ F64 = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 N_THREADS = 2
+AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,11 @@ class Replay:
             pool = np.sort(task.answers(question))
             return pool, task.values(question, pool)
 
-        # Kernels let go of the interpreter, so two questions can be under way.
+        # Kernels let go of the interpreter, so two questions can be under way. A few at a time:
+        # more would wait in memory, and go on after somebody stopped listening.
         with ThreadPoolExecutor(N_THREADS) as threads:
-            yield from threads.map(one, asked)
+            for begin in range(0, len(asked), AT_ONCE):
+                yield from threads.map(one, asked[begin : begin + AT_ONCE])
 
 
 def fit_linear(log: Log) -> LinearModel:

@@ -9,10 +9,11 @@ the process ends; then a few SQL statements move them within one transaction. `i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sqlite_utils import Database
 
+from pyrec.errors import StoreError
 from pyrec.store import Store
 
 # An index is written in the order of the rows, so it should fit: that of a million ids does.
@@ -30,6 +31,8 @@ def staging(store: Store, *tables: str) -> Iterator[Database]:
     db = store.db
     if db.conn.in_transaction:
         raise ValueError("an import makes its own transaction; call it outside store.transact()")
+    if any(name == "staging" for _, name, _ in db.execute("PRAGMA database_list").fetchall()):
+        db.execute("DETACH staging")  # an interrupted import had to leave it, see below
     (cache,) = db.execute("PRAGMA main.cache_size").fetchone()
     db.execute("ATTACH '' AS staging")  # no name: a temporary file that nobody else can see
     try:
@@ -38,7 +41,18 @@ def staging(store: Store, *tables: str) -> Iterator[Database]:
         for table in tables:
             db.execute(table)
         yield db
-    finally:
-        db.execute("DETACH staging")
-        db.execute(f"PRAGMA main.cache_size = {cache}")
-        db.execute("PRAGMA shrink_memory")  # else the large cache stays with the connection
+    except BaseException:
+        # An interrupt can come between a BEGIN and the block that would roll it back, or leave a
+        # statement half read, which keeps the file attached. What is under way must be told, not
+        # that; the file holds nothing that counts, and goes with the connection at the latest.
+        db.conn.rollback()
+        with suppress(StoreError):
+            _leave(db, cache)
+        raise
+    _leave(db, cache)
+
+
+def _leave(db: Database, cache: int) -> None:
+    db.execute(f"PRAGMA main.cache_size = {cache}")
+    db.execute("PRAGMA shrink_memory")  # else the large cache stays with the connection
+    db.execute("DETACH staging")

@@ -42,7 +42,8 @@ class TrainConfig:
             a random part of it is hidden, where of a shorter one the last event is.
         share: how much of a long history is hidden.
         held_out: share of the users that judge the result.
-        l2: pull toward the weights that come with pyrec, see `mixer.fit`.
+        pull: how strongly the weights stay near those that come with pyrec, in users: the squared
+            distance counts as half so many users' losses, so that few users move little.
         seed: who is asked.
     """
 
@@ -52,7 +53,7 @@ class TrainConfig:
     long: int = 20
     share: float = 0.2
     held_out: float = 0.2
-    l2: float = 1e-4
+    pull: float = 3.0
     seed: int = 0
 
 
@@ -137,7 +138,10 @@ def collect(
     task = RecommendTask(used, Mixer(names, {}))
     walk = replay.evidence(questions, task, asked, include_seen=False)
     for n, (pool, values) in enumerate(walk, 1):
-        pools.append((values, _target(replay, asked[n - 1], pool)))
+        # What nobody took counts as 0 and not as unknown: a log in which each item was taken by
+        # somebody cannot teach what to think of new ones, and a weight on that would bury them.
+        known = np.nan_to_num(values, nan=0.0)
+        pools.append((known, _target(replay, asked[n - 1], pool)))
         if n % 50 == 0:
             progress("asking", n / len(asked))
     return names, pools
@@ -186,7 +190,7 @@ def _fit(
     values = np.concatenate([v for v, _ in learnt])
     target = np.concatenate([t for _, t in learnt])
     groups = np.cumsum([0, *(len(t) for _, t in learnt)]).astype(np.int64)
-    fitted, _ = mixer.fit(values, target, groups, prior, l2=config.l2)
+    fitted, _ = mixer.fit(values, target, groups, prior, l2=config.pull / len(learnt))
     before, after = loss(old, judged), loss(fitted, judged)
     used = after <= before
     why = "" if used else "held-out users find it less likely"

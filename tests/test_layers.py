@@ -26,7 +26,7 @@ FLOORS = (
     "decoding phrasebook",
     "signals",
     "tasks",
-    "indexing questions replay train evaluate recommender doctor",
+    "indexing questions replay train evaluate weights recommender doctor",
     "pyrec cli demo demo_page demo_stock report __main__",
 )
 FLOOR = {name: n for n, names in enumerate(FLOORS) for name in names.split()}
