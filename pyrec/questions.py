@@ -180,10 +180,12 @@ class Questions:
 
     def _past(self, rows: Sequence[int], weights: Sequence[float]) -> list[Past]:
         items = self._catalog.items(rows)
-        oldest = len(items) - 1
+        # A dislike makes no like older: what a user wants fades by what else they want.
+        liked = np.array(weights) > 0.0
+        later = np.cumsum(liked[::-1])[::-1] - liked
         return [
-            Past(row, weight, item.title, described(item), oldest - place)
-            for place, (row, weight, item) in enumerate(zip(rows, weights, items, strict=True))
+            Past(row, weight, item.title, described(item), int(age))
+            for row, weight, item, age in zip(rows, weights, items, later, strict=True)
         ]
 
     def _mask(self, index: Index, filters: Sequence[Filter]) -> U8:

@@ -203,9 +203,9 @@ def test_a_large_import_that_is_ended_from_outside_leaves_the_log_as_it_was(
         if len(after) == len(before) + 150_000:
             break  # it was quicker this time
         assert after == before
-        if what == "stopped" and process.returncode != -signal.SIGINT:
-            # Else it was still starting, and Python itself was what the signal met.
-            assert process.returncode == 130
+        if what == "stopped":
+            # 130, or ended by the signal itself, as shells tell it, where Python was still starting.
+            assert process.returncode in (130, -signal.SIGINT)
             assert "stopped; nothing was imported" in told
     else:
         share = 1.0

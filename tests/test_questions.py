@@ -7,7 +7,7 @@ import pytest
 from conftest import TOY_ITEMS
 
 import pyrec
-from pyrec import signals
+from pyrec import linear_model, signals
 from pyrec.types import Event
 
 
@@ -144,6 +144,27 @@ def test_a_dislike_takes_the_item_off_and_what_followed_it_no_longer_counts(crow
     assert taken(crowded, question) == ["s1"]
     assert "k1" not in said(crowded, "after", question)
     assert "t1" not in ids(crowded.recommend(user="u", k=12, include_seen=True))
+
+
+def test_a_dislike_does_not_make_what_was_liked_older(rec):
+    rec.feedback("u", "s1", "like")
+    before = rec.question(user="u").history[0].age
+    rec.feedback("u", "k1", "dislike")
+    past = {p.title: p.age for p in rec.question(user="u").history}
+    assert past[rec.catalog.item("s1").title] == before == 0
+    rec.feedback("u", "k3", "like")
+    past = {p.title: p.age for p in rec.question(user="u").history}
+    assert past[rec.catalog.item("s1").title] == 1
+
+
+def test_another_process_s_training_counts_at_once(tmp_path):
+    with pyrec.open(tmp_path / "s.db", text_model=None, embedding_model=None) as rec:
+        before = rec.theta["after"]
+        with pyrec.open(tmp_path / "s.db", text_model=None, embedding_model=None) as other:
+            empty = linear_model.fit(np.zeros(1, np.int64), np.zeros(0, np.int32), 0)
+            other.learned.keep({"after": [9.0, 0.0, 0.0]}, empty, [])
+        assert before != [9.0, 0.0, 0.0]
+        assert rec.theta["after"] == [9.0, 0.0, 0.0]
 
 
 def test_a_later_like_makes_up_for_a_dislike(crowded):
