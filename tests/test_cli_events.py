@@ -204,7 +204,7 @@ def test_a_large_import_that_is_ended_from_outside_leaves_the_log_as_it_was(
             break  # it was quicker this time
         assert after == before
         if what == "stopped":
-            # 130, or ended by the signal itself, as shells tell it, where Python was still starting.
+            # Or ended by the signal itself, where Python was still starting.
             assert process.returncode in (130, -signal.SIGINT)
             assert "stopped; nothing was imported" in told
     else:

@@ -13,15 +13,20 @@ def attached(store: Store) -> list[str]:
 
 
 def test_an_interrupt_is_told_as_such_and_the_next_import_works(store: Store) -> None:
-    half = None
-    with pytest.raises(KeyboardInterrupt), staging(store, "CREATE TABLE staging.t (x)") as db:
-        db.execute("INSERT INTO staging.t VALUES (1), (2)")
-        db.execute("BEGIN IMMEDIATE")  # a signal can come before the block that would roll it back
-        half = db.execute("SELECT x FROM staging.t")
-        half.fetchone()  # and leave a statement half read, which keeps the file attached
-        raise KeyboardInterrupt
+    half = []
+
+    def interrupted() -> None:
+        with staging(store, "CREATE TABLE staging.t (x)") as db:
+            db.execute("INSERT INTO staging.t VALUES (1), (2)")
+            db.execute("BEGIN IMMEDIATE")  # a signal can come before what would roll it back,
+            half.append(db.execute("SELECT x FROM staging.t"))
+            half[0].fetchone()  # and leave a statement half read, which keeps the file attached
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert not store.db.conn.in_transaction
-    del half
+    half.clear()
     with staging(store, "CREATE TABLE staging.t (x)") as db:
         assert db.execute("SELECT count(*) FROM staging.t").fetchone() == (0,)
     assert "staging" not in attached(store)

@@ -33,7 +33,7 @@ _WORTH = "ndcg"  # by which the signals are put in order
 def train(embedding_model: str, db: Path) -> None:
     """Learn from what all users took.
 
-    The last things of many users are hidden and asked for, and what weighs how much is fitted to
+    A part of what many users took is hidden and asked for, and what weighs how much is fitted to
     the answers; users who were kept out of it decide whether the result is used. What items go
     together is worked out anew. Ctrl-C leaves all as it was.
     """

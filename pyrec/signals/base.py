@@ -32,7 +32,8 @@ class Past:
     """One thing of the user's history that counts.
 
     The weight lies in [-1, 1], negative for a dislike; each signal lets it fade with the age, which
-    counts how many liked things came later. `text` is the title and the values of the item's attributes.
+    counts how many liked things came later. `text` is the title and the values of the item's
+    attributes.
     """
 
     item_idx: int
