@@ -17,6 +17,7 @@ from histories_data import EVERY, DataSet
 
 import pyrec
 from pyrec import metrics
+from pyrec.replay import fit_linear, read_log
 from pyrec.types import Event
 
 EMBEDDING = "multilingual-e5-small"
@@ -48,6 +49,10 @@ def open_history(name: str, *, refit: bool = False) -> pyrec.Recommender:
     for step in rec.index() if titled else ():
         print(f"\r{name}: {step.step} {step.done:g}/{step.total:g}   ", end="", file=sys.stderr)
     rec.add_events(events(name, refit=refit))
+    if rec.learned.version == 0:
+        # What a training would leave, but for the weights: those that ship can be judged with it.
+        log = read_log(rec.events)
+        rec.learned.keep(None, fit_linear(log), log.item_ids)
     return rec
 
 

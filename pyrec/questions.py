@@ -181,12 +181,12 @@ class Questions:
     def _past(self, rows: Sequence[int], weights: Sequence[float]) -> list[Past]:
         items = self._catalog.items(rows)
         # A dislike makes no like older: what a user wants fades by what else they want.
-        liked = np.array(weights) > 0.0
-        later = np.cumsum(liked[::-1])[::-1] - liked
-        return [
-            Past(row, weight, item.title, described(item), int(age))
-            for row, weight, item, age in zip(rows, weights, items, later, strict=True)
-        ]
+        past: list[Past] = []
+        age = 0
+        for row, weight, item in reversed(list(zip(rows, weights, items, strict=True))):
+            past.append(Past(row, weight, item.title, described(item), age))
+            age += weight > 0.0
+        return past[::-1]
 
     def _mask(self, index: Index, filters: Sequence[Filter]) -> U8:
         mask: U8 = index.live.copy()
