@@ -447,6 +447,10 @@ void register_histories(py::module_& m) {
              [](const Histories& self) {
                  return hand_over(without_gil([&] { return self.count(); }));
              })
+        .def("lately",
+             [](const Histories& self) {
+                 return hand_over(without_gil([&] { return self.lately(); }));
+             })
         .def_property_readonly("n_users", guarded(&Histories::n_users))
         .def_property_readonly("n_items", guarded(&Histories::n_items))
         .def_property_readonly("n_events", guarded(&Histories::n_events))
@@ -455,11 +459,12 @@ void register_histories(py::module_& m) {
             "transitions",
             [](const Histories& self, const Array<int32_t>& items, const Array<float>& weights,
                int64_t n_items, int64_t window, float gap_decay, float length_damping,
-               float source_damping, float target_damping, int64_t max_postings) {
+               float source_damping, float target_damping, int64_t max_postings, int64_t reach) {
                 const auto query = span(items, "items");
                 const auto by = span(weights, "weights");
                 const pyrec::TransitionConfig config{window,         gap_decay,      length_damping,
-                                                     source_damping, target_damping, max_postings};
+                                                     source_damping, target_damping, max_postings,
+                                                     reach};
                 auto found = without_gil(
                     [&] { return pyrec::transitions(self, query, by, n_items, config); });
                 return py::make_tuple(hand_over(std::move(found.after)),
@@ -468,7 +473,8 @@ void register_histories(py::module_& m) {
             },
             py::arg("items").noconvert(), py::arg("weights").noconvert(), py::arg("n_items"),
             py::arg("window"), py::arg("gap_decay"), py::arg("length_damping"),
-            py::arg("source_damping"), py::arg("target_damping"), py::arg("max_postings") = 2000);
+            py::arg("source_damping"), py::arg("target_damping"), py::arg("max_postings") = 2000,
+            py::arg("reach") = 500);
 }
 
 }  // namespace

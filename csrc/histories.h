@@ -6,6 +6,8 @@
 // a window of 50 entries would change in up to a hundred places; and one that is taken back leaves
 // no trace.
 //
+// Beside them stands one sum an item, `lately`, which an event changes in some seventeen places.
+//
 // The state depends on the surviving events and their order alone: what was removed or forgotten
 // might as well never have come. Calls from several threads are safe: readers share, writers wait.
 #pragma once
@@ -42,6 +44,11 @@ struct Posting {
 
 using History = std::vector<Entry>;
 
+// What a user took last counts 1 in `lately`, each step of time before it half as much, and what
+// lies more steps back nothing. Sums are kept in whole units of the least, so that taking off is
+// exact.
+constexpr int lately_steps = 16;
+
 struct HistoryColumns {
     std::vector<int32_t> items;  // (n)
     std::vector<uint8_t> same;   // (n) 0 or 1; the first is 0
@@ -58,6 +65,7 @@ class Histories {
     struct State {
         std::vector<History> histories;              // (n_users)
         std::vector<std::vector<Posting>> postings;  // (n_items) each oldest first
+        std::vector<int64_t> lately;                 // (n_items) in 2^-lately_steps
         int64_t n_events = 0;
 
         int64_t n_users() const { return static_cast<int64_t>(histories.size()); }
@@ -87,6 +95,10 @@ class Histories {
     // (n_items) postings of each item.
     std::vector<int32_t> count() const;
 
+    // (n_items) how often each item was among the last that somebody took, each step of time before
+    // a user's newest counting half.
+    std::vector<float> lately() const;
+
     // One more than the highest that has an event.
     int64_t n_users() const {
         return read([](const State& state) { return state.n_users(); });
@@ -103,6 +115,7 @@ class Histories {
  private:
     static int64_t check_ids(Span<int32_t> ids, const char* name);
     void grow(int64_t n_users, int64_t n_items);
+    void count_lately(const History& history, int64_t sign);
     void make_room(Span<int32_t> users, Span<int32_t> items);
     void trim();
 
@@ -140,10 +153,23 @@ inline void Histories::extend(Span<int32_t> users, Span<int32_t> items, Span<uin
     if (state_.n_events + users.size > INT32_MAX) {
         throw std::invalid_argument("more than 2^31 events; forget old ones first");
     }
+    std::vector<int32_t> touched;
     try {
         grow(n_users, n_items);
+        std::vector<bool> met(state_.n_users(), false);
+        touched.reserve(std::min<int64_t>(users.size, state_.n_users()));
+        for (int32_t user : users) {
+            if (!met[user]) touched.push_back(user);
+            met[user] = true;
+        }
         // Counting pays where there are about as many events as lists to count for.
         if (users.size >= state_.n_users() + state_.n_items()) make_room(users, items);
+    } catch (...) {
+        trim();
+        throw;
+    }
+    for (int32_t user : touched) count_lately(state_.histories[user], -1);
+    try {
         for (int64_t i = 0; i < users.size; ++i) {
             History& history = state_.histories[users[i]];
             std::vector<Posting>& postings = state_.postings[items[i]];
@@ -154,14 +180,28 @@ inline void Histories::extend(Span<int32_t> users, Span<int32_t> items, Span<uin
             ++state_.n_events;
         }
     } catch (...) {
+        for (int32_t user : touched) count_lately(state_.histories[user], 1);
         trim();
         throw;
+    }
+    for (int32_t user : touched) count_lately(state_.histories[user], 1);
+}
+
+// Adds a history to `lately`, or takes it off.
+inline void Histories::count_lately(const History& history, int64_t sign) {
+    int step = 0;
+    for (auto entry = history.rbegin(); entry != history.rend() && step <= lately_steps; ++entry) {
+        state_.lately[entry->item()] += sign * (int64_t{1} << (lately_steps - step));
+        step += !entry->same();
     }
 }
 
 inline void Histories::grow(int64_t n_users, int64_t n_items) {
     if (n_users > state_.n_users()) state_.histories.resize(n_users);
-    if (n_items > state_.n_items()) state_.postings.resize(n_items);
+    if (n_items > state_.n_items()) {
+        state_.postings.resize(n_items);
+        state_.lately.resize(n_items, 0);
+    }
 }
 
 inline void Histories::make_room(Span<int32_t> users, Span<int32_t> items) {
@@ -184,6 +224,7 @@ inline void Histories::remove(int64_t user, int64_t pos) {
                                 std::to_string(length));
     }
     History& history = state_.histories[user];
+    count_lately(history, -1);
     const auto gone = history.begin() + pos;
 
     // From the newest on: what is taken back is mostly what came last.
@@ -203,6 +244,7 @@ inline void Histories::remove(int64_t user, int64_t pos) {
 
     if (!gone->same() && gone + 1 != history.end()) gone[1] = Entry(gone[1].item(), false);
     history.erase(gone);
+    count_lately(history, 1);
     --state_.n_events;
     trim();
 }
@@ -210,6 +252,7 @@ inline void Histories::remove(int64_t user, int64_t pos) {
 inline void Histories::forget(int64_t user) {
     const std::unique_lock lock(mutex_);
     if (user < 0 || user >= state_.n_users()) return;
+    count_lately(state_.histories[user], -1);
     History history;
     history.swap(state_.histories[user]);  // its memory goes too
     state_.n_events -= static_cast<int64_t>(history.size());
@@ -232,6 +275,7 @@ inline void Histories::trim() {
         state_.histories.pop_back();
     }
     while (!state_.postings.empty() && state_.postings.back().empty()) state_.postings.pop_back();
+    state_.lately.resize(state_.postings.size());
 }
 
 inline HistoryColumns Histories::history(int64_t user) const {
@@ -267,9 +311,20 @@ inline std::vector<int32_t> Histories::count() const {
     });
 }
 
+inline std::vector<float> Histories::lately() const {
+    return read([](const State& state) {
+        std::vector<float> sums;
+        sums.reserve(state.lately.size());
+        const float unit = 1.0f / (1 << lately_steps);
+        for (int64_t sum : state.lately) sums.push_back(static_cast<float>(sum) * unit);
+        return sums;
+    });
+}
+
 inline int64_t Histories::nbytes() const {
     return read([](const State& state) {
         size_t total = state.histories.capacity() * sizeof(History) +
+                       state.lately.capacity() * sizeof(int64_t) +
                        state.postings.capacity() * sizeof(std::vector<Posting>);
         for (const auto& list : state.histories) total += list.capacity() * sizeof(Entry);
         for (const auto& list : state.postings) total += list.capacity() * sizeof(Posting);

@@ -36,7 +36,6 @@
 
 namespace pyrec {
 
-constexpr int64_t reach = 500;            // entries on either side that count as together
 constexpr int64_t widest_window = 10000;  // a table of powers has so many entries
 
 struct TransitionConfig {
@@ -46,6 +45,7 @@ struct TransitionConfig {
     float source_damping;
     float target_damping;
     int64_t max_postings;  // of each query item, 1 or more; older ones are not walked
+    int64_t reach;         // entries on either side that count as together; 0 leaves that sum out
 
     void check() const;
 };
@@ -74,6 +74,7 @@ inline void TransitionConfig::check() const {
     check_damping("source_damping", source_damping);
     check_damping("target_damping", target_damping);
     if (max_postings < 1) refuse("max_postings", std::to_string(max_postings), "1 or more");
+    if (reach < 0) refuse("reach", std::to_string(reach), "0 or more");
 }
 
 // One query. Postings are gathered by user first, for two reasons: a history is read once however
@@ -107,7 +108,7 @@ class TransitionQuery {
                 walk<1>(history, *visit, after_, before_);
                 walk<-1>(history, *visit, before_, after_);
             }
-            add_together(history, {&*begin, end - begin});
+            if (config_.reach > 0) add_together(history, {&*begin, end - begin});
         }
         return finish(n_items);
     }
@@ -242,6 +243,7 @@ inline int32_t TransitionQuery::index_of_user(int32_t user) {
 // where a visit comes into reach or leaves it, so that between there is one addition an entry.
 inline void TransitionQuery::add_together(const History& history, Span<Visit> visits) {
     const int64_t length = static_cast<int64_t>(history.size());
+    const int64_t reach = std::min(config_.reach, length);
     const double damping = std::pow(double(length), -double(config_.length_damping));
     int64_t first = 0, past = 0;  // visits in reach: [first, past)
     double sum = 0.0;             // double: floats go in and out of it without a trace

@@ -311,6 +311,12 @@ class Histories:
     def count(self) -> I32:
         """Count the entries of each item, (n_items)."""
 
+    def lately(self) -> F32:
+        """Sum for each item over all users 1 for their newest, half for each step before, (n_items).
+
+        More than 16 steps of time before the newest an entry counts nothing.
+        """
+
     def transitions(
         self,
         items: I32,
@@ -322,6 +328,7 @@ class Histories:
         source_damping: float,
         target_damping: float,
         max_postings: int = 2000,
+        reach: int = 500,
     ) -> tuple[F32, F32, F32]:
         """Sum what comes after, near and together with some items in all histories.
 
@@ -336,12 +343,13 @@ class Histories:
             weights: (q) finite; negative ones push down.
             n_items: length of the results; items beyond are left out.
             window: entries on either side that `after` and `near` look at, up to 10,000, ending
-                early where the same item comes again. `together` looks at 500 on either side.
+                early where the same item comes again.
             gap_decay: 0 to 1.
             length_damping: 0 or more, like the two after it.
             source_damping: how much an item with many entries is held back.
             target_damping: how much the items found are held back by their own entries.
             max_postings: entries of each query item that are walked, 1 or more, the newest.
+            reach: entries on either side that `together` looks at; 0 leaves it at zero.
 
         Returns:
             (after, near, together), (n_items) each.

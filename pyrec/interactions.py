@@ -41,6 +41,8 @@ class Crowd:
         row_of: (n_numbers,) int32, the catalog's row of each item number, -1 where it has none.
         number_of: (n_items,) int32, the number of each row, -1 where nobody took it.
         count: (n_numbers,) float32, how many times each item was taken.
+        lately: (n_numbers,) float32, how many times it was the last that somebody took, each step
+            before that counting half.
         users: their numbers; others may add users meanwhile.
         items: their numbers; others may add items meanwhile, which this state does not know.
         generation: grows where numbers are given out anew.
@@ -50,6 +52,7 @@ class Crowd:
     row_of: I32
     number_of: I32
     count: F32
+    lately: F32
     users: Mapping[str, int] = field(default_factory=dict, repr=False)
     items: Mapping[str, int] = field(default_factory=dict, repr=False)
     generation: int = 0
@@ -87,10 +90,11 @@ def make_crowd(
     generation: int = 0,
 ) -> Crowd:
     """Count how often each item was taken, and return all together."""
-    count = np.zeros(len(row_of), np.float32)
-    counted = histories.count()[: len(row_of)]
-    count[: len(counted)] = counted
-    return Crowd(histories, row_of, number_of, count, users or {}, items or {}, generation)
+    count, lately = np.zeros((2, len(row_of)), np.float32)
+    for sums, found in ((count, histories.count()), (lately, histories.lately())):
+        found = found[: len(row_of)]
+        sums[: len(found)] = found
+    return Crowd(histories, row_of, number_of, count, lately, users or {}, items or {}, generation)
 
 
 class Interactions:

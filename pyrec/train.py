@@ -23,7 +23,7 @@ from pyrec.replay import Asked, Flags, Log, Replay, fit_linear, read_log
 from pyrec.signals.base import F32, Signal
 from pyrec.tasks.recommend import HISTORY, RecommendTask
 
-LEARNED = (*sorted(HISTORY), "taken", "popular_unasked")
+LEARNED = (*sorted(HISTORY), "taken", "lately", "popular_unasked")
 """The signals whose weights are learned from histories."""
 
 Progress = Callable[[str, float], None]

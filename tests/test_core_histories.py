@@ -20,6 +20,7 @@ CONFIG = {
     "source_damping": 0.0,
     "target_damping": 0.0,
     "max_postings": 2000,
+    "reach": 500,
 }
 N_USERS, N_ITEMS = 4, 6
 
@@ -44,6 +45,7 @@ configs_drawn = st.fixed_dictionaries(
         "source_damping": st.floats(0, 2),
         "target_damping": st.floats(0, 2),
         "max_postings": st.integers(1, 6),
+        "reach": st.sampled_from([0, 1, 500]),
     }
 )
 
@@ -115,6 +117,7 @@ def test_any_changes_leave_what_the_surviving_events_alone_would_build(changes, 
     for name in ("n_users", "n_items", "n_events"):
         assert getattr(histories, name) == getattr(fresh, name)
     assert histories.count().tolist() == fresh.count().tolist()
+    assert histories.lately().tolist() == fresh.lately().tolist() == twin.lately().tolist()
     found = ask(histories, query, **config)
     assert [a.tobytes() for a in found] == [a.tobytes() for a in ask(fresh, query, **config)]
     np.testing.assert_allclose(found, ask(twin, query, **config), rtol=1e-4, atol=1e-5)
@@ -193,6 +196,18 @@ def test_an_item_gets_nothing_from_itself_whatever_the_weights():
         assert not np.any(ask(histories, [(0, float(weight))], 1, **CONFIG))
 
 
+def test_what_was_taken_last_counts_most_lately():
+    histories = built((0, 0, 0), (0, 1, 0), (0, 2, 1), (1, 2, 0), *((2, n, 0) for n in range(3, 21)))
+    assert histories.lately()[:3].tolist() == [0.5, 1, 2]
+    assert histories.lately()[3:].tolist() == [0.0, *(0.5**n for n in range(16, -1, -1))]
+
+
+def test_without_reach_nothing_counts_as_together():
+    histories = built((0, 0, 0), (0, 1, 0))
+    after, _, together = ask(histories, [(0, 1.0)], 2, **CONFIG | {"reach": 0})
+    assert (after.tolist(), together.tolist()) == ([0, 1], [0, 0])
+
+
 def test_what_was_forgotten_or_removed_is_no_longer_counted():
     histories = built((0, 1, 0), (3, 1, 0), (3, 7, 0), (0, 2, 0))
     assert (histories.n_users, histories.n_items, histories.n_events) == (4, 8, 4)
@@ -212,7 +227,7 @@ def test_a_bulk_build_takes_twelve_bytes_an_event():
     histories = _core.Histories()
     histories.extend(rng.integers(0, n_users, m, I32), rng.integers(0, n_items, m, I32),
                      np.zeros(m, U8))  # fmt: skip
-    assert histories.nbytes <= 12 * m + 24 * (n_users + n_items)
+    assert histories.nbytes <= 12 * m + 24 * n_users + 32 * n_items
 
 
 def test_readers_and_writers_on_several_threads_see_whole_states():
@@ -265,6 +280,7 @@ def test_removing_what_is_not_there_is_an_error(user, pos):
         ({"source_damping": float("nan")}, "source_damping is nan"),
         ({"target_damping": float("inf")}, "target_damping is inf"),
         ({"max_postings": 0}, "max_postings is 0; it must be 1 or more"),
+        ({"reach": -1}, "reach is -1; it must be 0 or more"),
         ({"n_items": -1}, "n_items is -1"),
         ({"query": [(0, 1.0), (-2, 1.0)]}, "query item 1 is -2"),
         ({"query": [(0, float("nan"))]}, "query item 0 is 0 with weight nan"),

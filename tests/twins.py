@@ -273,11 +273,20 @@ class Histories:
             length[user] += 1
         return [user for user, _ in found], [pos for _, pos in found]
 
+    def lately(self):
+        sums = np.zeros(max((item + 1 for _, item, _ in self.log), default=0))
+        for user in {user for user, _, _ in self.log}:
+            items, same = self.history(user)
+            time = np.cumsum(np.logical_not(same))
+            for item, step in zip(items, time[-1] - time, strict=True):
+                sums[item] += 0.5**step if step <= 16 else 0.0
+        return sums
+
     # transitions.h
 
     def transitions(
         self, items, weights, n_items, window, gap_decay,
-        length_damping, source_damping, target_damping, max_postings,
+        length_damping, source_damping, target_damping, max_postings, reach,
     ):  # fmt: skip
         after, near, together = sums = np.zeros((3, max([n_items, *(e[1] + 1 for e in self.log)])))
         for a, weight in zip(items.tolist(), weights.tolist(), strict=True):
@@ -294,7 +303,7 @@ class Histories:
                         value = share * gap_decay ** (gap - 1) if gap else share
                         near[history[i]] += value
                         after[history[i]] += value / 2 if gap == 0 else value if i > p else 0
-                for b in history[max(0, p - 500) : p + 501]:
+                for b in history[max(0, p - reach) : p + reach + 1] if reach else []:
                     if b != a:
                         together[b] += share / len(history) ** length_damping
         counts = np.bincount([item for _, item, _ in self.log], minlength=sums.shape[1])

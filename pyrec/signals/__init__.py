@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 from pyrec.signals.base import Signal
 from pyrec.signals.content import Content
 from pyrec.signals.dense import Dense, DenseHistory
-from pyrec.signals.histories import After, Near, Next, Taken, Together
+from pyrec.signals.histories import After, Beside, Lately, Near, Next, Taken, Together
 from pyrec.signals.lexical import Coverage, Lexical
 from pyrec.signals.linear import Linear, LinearRecent
 from pyrec.signals.phrases import Phrases
@@ -25,10 +25,12 @@ def every() -> list[Signal]:
         After(),
         Near(),
         Next(),
+        Beside(),
         Together(),
         Linear(),
         LinearRecent(),
         Taken(),
+        Lately(),
         Popular(asked=False),
     ]
     return ours + [entry.load()() for entry in entry_points(group="pyrec.signals")]

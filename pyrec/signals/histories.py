@@ -1,4 +1,4 @@
-"""What users took after, near and together with the things that this user took.
+"""What users took after, near, beside and together with the things that this user took.
 
 All are summed at query time over the postings of the user's newest items
 (`csrc/transitions.h`); no counts of pairs are kept. Transitions decayed by gap and recency came out
@@ -23,15 +23,21 @@ RECENCY = 0.65
 N_TOGETHER = 100
 TOGETHER_RECENCY = 0.85
 """The same for `together`, which is about taste rather than about what comes next."""
+N_BESIDE = 500
+"""The same for `beside`, which is about all that a user took."""
 WINDOW = 50
 GAP_DECAY = 0.85
+BESIDE_WINDOW = 5
+BESIDE_GAP_DECAY = 0.3
 LENGTH_DAMPING = 0.5
+REACH = 500
+"""How far from the user's item in somebody's history `together` looks."""
 SOURCE_DAMPING = 0.5
-"""How much an item of the user's that everybody took is held back in `together`."""
+"""How much an item of the user's that everybody took is held back in `together` and `beside`."""
 TARGET_DAMPING = 0.3
-"""How much what everybody takes is held back in `near` and `together`; in `after` it is not."""
+"""How much what everybody takes is held back in all but `after` and `next`."""
 MIN_USERS = 20
-"""With fewer users `taken` says who they are, not what people like."""
+"""With fewer users `taken` and `lately` say who they are, not what people like."""
 N_WHY = 5
 """Among how many of the newest items a reason is looked for."""
 
@@ -90,18 +96,28 @@ class _Transitions(CrowdSignal):
         self,
         question: Question,
         crowd: Crowd,
+        *,
         n_recent: int,
         recency: float,
-        window: int,
-        source_damping: float,
+        window: int = 0,
+        gap_decay: float = GAP_DECAY,
+        source_damping: float = 0.0,
+        reach: int = 0,
     ) -> tuple[F32, F32, F32] | None:
         recent = question.taken[-n_recent:]
         if not len(recent):
             return None
         weights = (recency ** question.ages[-n_recent:]).astype(np.float32)
-        n = len(crowd.row_of)
         return crowd.histories.transitions(
-            recent, weights, n, window, GAP_DECAY, LENGTH_DAMPING, source_damping, 0.0
+            recent,
+            weights,
+            len(crowd.row_of),
+            window,
+            gap_decay,
+            LENGTH_DAMPING,
+            source_damping,
+            0.0,
+            reach=reach,
         )
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
@@ -150,7 +166,7 @@ class After(_Transitions):
 
     def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
         """Sum over the newest items; `near` comes with it."""
-        sums = self._sums(question, crowd, N_RECENT, RECENCY, WINDOW, 0.0)
+        sums = self._sums(question, crowd, n_recent=N_RECENT, recency=RECENCY, window=WINDOW)
         if sums is None:
             return None
         question.scores[Near.name] = _damped(sums[1], crowd)
@@ -175,7 +191,7 @@ class Next(_Transitions):
 
     def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
         """Sum over the transitions of one item."""
-        sums = self._sums(question, crowd, 1, 1.0, WINDOW, 0.0)
+        sums = self._sums(question, crowd, n_recent=1, recency=1.0, window=WINDOW)
         return None if sums is None else sums[0]
 
 
@@ -186,25 +202,78 @@ class Together(_Transitions):
 
     def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
         """Sum over many items."""
-        sums = self._sums(question, crowd, N_TOGETHER, TOGETHER_RECENCY, 0, SOURCE_DAMPING)
+        sums = self._sums(
+            question,
+            crowd,
+            n_recent=N_TOGETHER,
+            recency=TOGETHER_RECENCY,
+            source_damping=SOURCE_DAMPING,
+            reach=REACH,
+        )
         return None if sums is None else _damped(sums[2], crowd)
 
 
-class Taken(CrowdSignal):
-    """log(1 + how many times an item was taken); for questions without words.
+class Beside(_Transitions):
+    """What users took right beside any of the user's items, however long ago that was.
+
+    Who rates or collects goes through a shelf, a list or a series: what stands between two things
+    of a long history is likely to be the user's as well.
+    """
+
+    name = "beside"
+
+    def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
+        """Sum over all items alike."""
+        sums = self._sums(
+            question,
+            crowd,
+            n_recent=N_BESIDE,
+            recency=1.0,
+            window=BESIDE_WINDOW,
+            gap_decay=BESIDE_GAP_DECAY,
+            source_damping=SOURCE_DAMPING,
+        )
+        return None if sums is None else _damped(sums[1], crowd)
+
+
+class _Popularity(CrowdSignal):
+    """The logarithm of a number that does not depend on who asks; for questions without words.
 
     Words are answered by what fits them; there the catalog's own number speaks (`popular`).
     """
 
-    name = "taken"
-
     def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
         """Score all; None where the question has words, or few users have a history."""
         few = crowd.histories.n_users < MIN_USERS
-        return None if question.has_words or few else np.log1p(crowd.count)
+        return None if question.has_words or few else np.log1p(self._number(crowd))
+
+    def _number(self, crowd: Crowd) -> F32:
+        raise NotImplementedError
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
-        """Give the number."""
+        """Give the number of times the item was taken."""
         crowd = question.crowd
         number = crowd.number_of[item_idx] if crowd is not None else -1
         return f"taken {crowd.count[number]:.0f} times" if crowd and number >= 0 else ""
+
+
+class Taken(_Popularity):
+    """log(1 + how many times an item was taken)."""
+
+    name = "taken"
+
+    def _number(self, crowd: Crowd) -> F32:
+        return crowd.count
+
+
+class Lately(_Popularity):
+    """The same, what users took last counting most: what is on the rise, what is out of fashion."""
+
+    name = "lately"
+
+    def _number(self, crowd: Crowd) -> F32:
+        return crowd.lately
+
+    def why(self, question: Question, item_idx: int, item: Item) -> str:
+        """Say so."""
+        return "often the last that somebody took"

@@ -308,7 +308,7 @@ void test_histories(Random& random) {
         std::vector<int32_t> query(random.below(6));
         for (int32_t& item : query) item = int32_t(random.below(n_items + 2));
         const std::vector<float> weights(query.size(), 1.0f);
-        const TransitionConfig config{random.below(60), 0.8f, 0.5f, 0.5f, 0.5f, 50};
+        const TransitionConfig config{random.below(60), 0.8f, 0.5f, 0.5f, 0.5f, 50, 500};
         for (int64_t n : {int64_t(0), n_items - 1, n_items + 9}) {
             const Transitions found = transitions(histories, span(query), span(weights), n, config);
             CHECK(int64_t(found.together.size()) == n);
