@@ -21,7 +21,7 @@ from pyrec.tasks.recommend import RecommendTask
 
 # No question of these sets has a history, so nothing here can fit the signals of history: these
 # are set by hand, about what makes one liked item outweigh popularity.
-BY_HAND = {"content": (4.0, 0.4, 0.0), "dense_history": (1.0, 0.2, 0.0)}
+BY_HAND = {"content": (4.0, 0.4), "dense_history": (1.0, 0.2)}
 
 
 @dataclass

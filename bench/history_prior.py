@@ -22,15 +22,15 @@ from evidence import BY_HAND
 from histories import ask, open_history
 from histories_data import EVERY
 
-from pyrec import mixer, signals
+from pyrec import signals, train
 from pyrec.mixer import Mixer, shipped_theta
 from pyrec.replay import read_log
-from pyrec.train import TrainConfig, collect, loss
+from pyrec.train import Pool, TrainConfig, collect, loss
 
 N_QUESTIONS = 3000
 L2 = 1e-4
 
-Pools = list[tuple[np.ndarray, np.ndarray]]
+Pools = list[Pool]
 
 
 def main() -> None:
@@ -42,10 +42,9 @@ def main() -> None:
     for name in EVERY:
         rec = open_history(name)
         config = TrainConfig(n_users=N_QUESTIONS)
-        names, found = collect(
+        names, pools[name] = collect(
             read_log(rec.events), rec.catalog, rec.questions, signals.every(), _quiet, config
         )
-        pools[name] = [pool for pool in found if pool[1].any()]
         rec.close()
     together = fit(names, list(pools.values()))
     rows = []
@@ -71,10 +70,7 @@ def fit(names: Sequence[str], sets: Sequence[Pools]) -> Mixer:
     """Fit theta on several sets, of each as many questions as the smallest has, at least 600."""
     n = max(600, min(len(pools) for pools in sets))
     chosen = [pool for pools in sets for pool in pools[:n]]
-    values = np.concatenate([v for v, _ in chosen])
-    target = np.concatenate([t for _, t in chosen])
-    groups = np.cumsum([0, *(len(t) for _, t in chosen)]).astype(np.int64)
-    return mixer.fit(values, target, groups, Mixer(names, BY_HAND), l2=L2)[0]
+    return train.fit(chosen, Mixer(names, BY_HAND), l2=L2)
 
 
 def ndcg(name: str, theta: Mixer) -> float:

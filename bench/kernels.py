@@ -364,21 +364,22 @@ def mixing(rng: np.random.Generator) -> Iterator[Kernel]:
     n, n_signals = 1000, 8
     values = rng.random((n, n_signals)).astype(F32)
     one = np.array([0, n], np.int64)
-    phi = _core.features(values, one)
-    theta = rng.normal(size=3 * n_signals)
+    depth = np.full(1, 0.5, F32)
+    phi = _core.features(values, one, depth)
+    theta = rng.normal(size=phi.shape[1])
     yield Kernel(
         "features",
         f"a pool of {n:,}, {n_signals} signals",
-        partial(_core.features, values, one),
-        partial(twins.features, values, one),
+        partial(_core.features, values, one, depth),
+        partial(twins.features, values, one, depth),
     )
     yield Kernel(
         "log_softmax",
-        f"a pool of {n:,}, {3 * n_signals} features",
+        f"a pool of {n:,}, {phi.shape[1]} features",
         partial(_core.log_softmax, phi, theta.astype(F32), one),
         partial(twins.log_softmax, phi, theta, one),
     )
-    sums = np.zeros(3 * n_signals)
+    sums = np.zeros(phi.shape[1])
     yield Kernel(
         "step",
         "the same pool",
@@ -388,7 +389,8 @@ def mixing(rng: np.random.Generator) -> Iterator[Kernel]:
 
     n_pools, size = 2000, 200
     groups = np.arange(0, n_pools * size + 1, size)
-    many = _core.features(rng.random((n_pools * size, n_signals)).astype(F32), groups)
+    values = rng.random((n_pools * size, n_signals)).astype(F32)
+    many = _core.features(values, groups, np.full(n_pools, 0.5, F32))
     # Choices drawn from a theta of their own: score + Gumbel noise, the largest wins.
     drawn = many @ theta + rng.gumbel(size=n_pools * size)
     target = np.eye(size, dtype=F32)[drawn.reshape(n_pools, size).argmax(axis=1)].reshape(-1)
@@ -396,7 +398,7 @@ def mixing(rng: np.random.Generator) -> Iterator[Kernel]:
     expected = twins.loss_grad(many, theta, target, groups)
     np.testing.assert_allclose(loss, expected[0])
     np.testing.assert_allclose(gradient, expected[1], atol=1e-9)
-    what = f"{n_pools:,} pools of {size}, {3 * n_signals} features"
+    what = f"{n_pools:,} pools of {size}, {many.shape[1]} features"
     for n_threads in (1, 2):
         yield Kernel(
             "loss_grad",

@@ -2,7 +2,7 @@
 //
 //   log P(Y | X; θ) = θ · φ(X, Y) - log Σ over Y' in the pool of  exp(θ · φ(X, Y'))
 //
-// φ holds three features a signal (see `features`). θ is learned by maximum likelihood: the loss of
+// φ holds four features a signal (see `features`). θ is learned by maximum likelihood: the loss of
 // a pool is -Σ target(Y) · log P(Y), and its gradient has the plainest form there is,
 //
 //   ∂ loss / ∂ θ = Σ over Y of  (P(Y) - target(Y)) · φ(X, Y)
@@ -31,20 +31,19 @@
 
 namespace pyrec {
 
-constexpr int64_t features_per_signal = 3;
+constexpr int64_t features_per_signal = 4;
 
-// (n, 3 · n_signals). Signal s owns the columns 3s, 3s + 1 and 3s + 2, from its value v and
-// m = max(1, largest value of its pool), v clipped at 0. A value of 1 is full strength: where all
-// of a pool is weak, it stays weak, and only what goes past 1 is put in proportion.
+// (n, 4 · n_signals). Signal s owns four columns from 4s on, from its value v, clipped at 0 and 0
+// where it is unknown (NaN), and m = max(1, largest v of its pool). A value of 1 is full strength:
+// where all of a pool is weak, it stays weak, and only what goes past 1 is put in proportion.
 //
-//
-//   share    v / m
-//   log      log(v / m + .01) - log(.01)     tells small shares apart; 0 for 0, 4.6 for 1
-//   missing  1 where the signal knows nothing (NaN)
-//
-// Unknown is (0, 0, 1).
-inline std::vector<float> features(Rows<float> values, Span<int64_t> groups) {
+//   share       v / m
+//   log         log(v / m + .01) - log(.01)     tells small shares apart; 0 for 0, 4.6 for 1
+//   deep share  depth · share                   what a signal is worth changes with how much of a
+//   deep log    depth · log                     user is known: depth (n_groups), 0 to 1
+inline std::vector<float> features(Rows<float> values, Span<int64_t> groups, Span<float> depth) {
     check_offsets(groups, values.n_rows, "groups");
+    check_size(depth.size, groups.size - 1, "depth");
     const int64_t n_signals = values.dim;
     std::vector<float> phi(values.n_rows * n_signals * features_per_signal, 0.0f);
     std::vector<float> most(n_signals);
@@ -63,16 +62,19 @@ inline std::vector<float> features(Rows<float> values, Span<int64_t> groups) {
                     " has the value inf; give a number, or nan for unknown");
             }
         }
+        if (!(depth[g] >= 0.0f && depth[g] <= 1.0f)) {
+            throw std::invalid_argument("depth[" + std::to_string(g) + "] is " +
+                                        std::to_string(depth[g]) + "; it must be from 0 to 1");
+        }
         for (int64_t i = groups[g]; i < groups[g + 1]; ++i) {
             for (int64_t s = 0; s < n_signals; ++s) {
                 const float v = values.row(i)[s];
+                if (!(v > 0.0f)) continue;
                 float* out = &phi[(i * n_signals + s) * features_per_signal];
-                if (std::isnan(v)) {
-                    out[2] = 1.0f;
-                } else if (v > 0.0f) {
-                    out[0] = v / most[s];
-                    out[1] = std::log(1.0f + 100.0f * out[0]);
-                }
+                out[0] = v / most[s];
+                out[1] = std::log(1.0f + 100.0f * out[0]);
+                out[2] = depth[g] * out[0];
+                out[3] = depth[g] * out[1];
             }
         }
     }

@@ -20,7 +20,7 @@ from pyrec.errors import CatalogError, EventError
 from pyrec.evaluation import Evaluation, Setting
 from pyrec.events import EventLog
 from pyrec.index import Index
-from pyrec.mixer import Mixer, shipped_theta
+from pyrec.mixer import Mixer, depth_of, shipped_theta
 from pyrec.questions import Questions
 from pyrec.replay import Asked, Flags, Log, Replay, read_log
 from pyrec.signals.base import F32, I32
@@ -207,7 +207,8 @@ def _lists(
     progress("asking", 0.0)
     evidence = replay.evidence(questions, task, asked, include_seen=config.include_seen)
     for n, (each, (pool, values)) in enumerate(zip(asked, evidence, strict=True), 1):
-        best = _best(task.mixer, pool, values, config.k)
+        depth = depth_of(len(each.taken))
+        best = _best(task.mixer, pool, values, depth, config.k)
         ours.append(best)
         seen = replay.crowd.row_of[each.taken] if not config.include_seen else each.taken[:0]
         head = order[: config.k + len(seen)]
@@ -215,7 +216,9 @@ def _lists(
         speaks = np.asarray((~np.isnan(values)).any(axis=0))
         spoke |= speaks
         for column, name in enumerate(names):
-            left = _best(task.mixer, pool, values, config.k, column) if speaks[column] else best
+            left = best
+            if speaks[column]:
+                left = _best(task.mixer, pool, values, depth, config.k, column)
             without[name].append(left)
         if n % 20 == 0:
             progress("asking", n / len(asked))
@@ -223,7 +226,9 @@ def _lists(
     return {"pyrec": ours, "popularity": popular}, heard
 
 
-def _best(mixer: Mixer, pool: I32, values: F32, k: int, left_out: int | None = None) -> I32:
+def _best(
+    mixer: Mixer, pool: I32, values: F32, depth: float, k: int, left_out: int | None = None
+) -> I32:
     """Return the k likeliest rows of a pool, as `RecommendTask.rank` orders them."""
     if not len(pool):
         return pool
@@ -231,7 +236,7 @@ def _best(mixer: Mixer, pool: I32, values: F32, k: int, left_out: int | None = N
     if left_out is not None:
         share = np.ones(len(mixer.names), np.float32)
         share[left_out] = 0.0
-    logprob = mixer.mix(values, share).logprob
+    logprob = mixer.mix(values, depth, share).logprob
     best: I32 = pool[np.lexsort((pool, -logprob))[:k]]
     return best
 

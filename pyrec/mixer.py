@@ -2,15 +2,17 @@
 
     log P(y | x) = theta . phi(x, y) - log sum over y' of exp(theta . phi(x, y'))
 
-phi holds three features a signal (`csrc/mixer.h`): the value, where 1 is full strength and more
-than 1 is put in proportion to the pool's maximum, its logarithm, and a flag where the signal knows
-nothing. theta is kept by the signal's name, so that signals may come and go. The arithmetic is in
+phi holds four features a signal (`csrc/mixer.h`): the value, where 1 is full strength and more than
+1 is put in proportion to the pool's maximum, its logarithm, and both times the depth of the user's
+history: of somebody who took three things the last one says most, of somebody who took three
+hundred their taste does. What a signal does not know counts as 0. theta is kept by the signal's name, so that signals may come and go. The arithmetic is in
 C++; this module names things.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -24,8 +26,16 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
-FEATURES = ("linear", "log", "missing")
+FEATURES = ("linear", "log", "deep_linear", "deep_log")
 """The features of one signal, in the order of its columns in phi."""
+SHALLOW, DEEP = 5, 100
+"""Histories of so many things have the depth 0 and 1."""
+
+
+def depth_of(n_taken: int) -> float:
+    """Return how deep a history of so many things is, from 0 to 1, by its logarithm."""
+    depth = math.log(max(n_taken, 1) / SHALLOW) / math.log(DEEP / SHALLOW)
+    return min(max(depth, 0.0), 1.0)
 
 
 @dataclass(frozen=True)
@@ -44,41 +54,48 @@ class Mixer:
 
     Args:
         names: the signals, in the order of the columns of values.
-        theta: per signal its three weights; a signal that is not named weighs nothing.
+        theta: per signal its four weights; a signal that is not named weighs nothing, and one with
+            two weights the same for every depth.
     """
 
     def __init__(self, names: Sequence[str], theta: Mapping[str, Sequence[float]]) -> None:
         self.names = tuple(names)
-        rows = [theta.get(name, (0.0, 0.0, 0.0)) for name in names]
-        self.theta: F64 = np.array(rows, np.float64).reshape(-1)
+        rows = np.zeros((len(self.names), len(FEATURES)))
+        for row, name in zip(rows, self.names, strict=True):
+            given = theta.get(name, ())
+            if len(given) > len(FEATURES):
+                raise ValueError(f"theta of {name} has {len(given)} weights; give {FEATURES}")
+            row[: len(given)] = given
+        self.theta: F64 = rows.reshape(-1)
 
     def weight(self, name: str) -> float:
         """Return the largest absolute weight of a signal; 0 means that it is never asked."""
         if name not in self.names:
             return 0.0
-        at = 3 * self.names.index(name)
-        return float(np.abs(self.theta[at : at + 3]).max())
+        return float(np.abs(self.theta.reshape(-1, len(FEATURES))[self.names.index(name)]).max())
 
-    def mix(self, values: F32, share: F32 | None = None) -> Mixed:
+    def mix(self, values: F32, depth: float = 0.0, share: F32 | None = None) -> Mixed:
         """Turn the values of one pool into log-probabilities.
 
         Args:
             values: (n, n_signals) float32, NaN where unknown.
+            depth: of the user's history, 0 to 1 (`depth_of`).
             share: (n_signals,) float32, how much of each signal's weights counts; None for all.
         """
         theta = self.theta.astype(np.float32)
         if share is not None:
             theta = theta * np.repeat(share, len(FEATURES))
         groups = np.array([0, len(values)], np.int64)
-        phi = _core.features(np.ascontiguousarray(values, np.float32), groups)
+        deep = np.array([depth], np.float32)
+        phi = _core.features(np.ascontiguousarray(values, np.float32), groups, deep)
         logprob = _core.log_softmax(phi, theta, groups)
-        weighed = (phi * theta).reshape(len(values), len(self.names), 3).sum(axis=2)
+        weighed = (phi * theta).reshape(len(values), len(self.names), len(FEATURES)).sum(axis=2)
         centered = weighed - weighed.mean(axis=0) if len(values) else weighed
         return Mixed(logprob, centered.astype(np.float32))
 
     def as_dict(self) -> dict[str, tuple[float, ...]]:
         """Return theta by name."""
-        rows = self.theta.reshape(-1, 3)
+        rows = self.theta.reshape(-1, len(FEATURES))
         return {name: tuple(row.tolist()) for name, row in zip(self.names, rows, strict=True)}
 
 
@@ -88,6 +105,7 @@ def fit(
     groups: I64,
     prior: Mixer,
     *,
+    depth: F32 | None = None,
     l2: float = 1e-3,
     max_steps: int = 500,
     n_threads: int = 2,
@@ -100,6 +118,7 @@ def fit(
             shares sum to 0 teaches nothing.
         groups: (n_questions + 1,) int64, where each question's pool begins.
         prior: theta to start from and to stay near.
+        depth: (n_questions,) float32, of each user's history; None for 0.
         l2: weight of half the squared distance from the prior, beside the mean loss.
         max_steps: where to stop though the loss still falls.
         n_threads: how many cores to use.
@@ -107,11 +126,12 @@ def fit(
     Returns:
         The fitted mixer, and the loss after each step.
     """
-    phi = _core.features(np.ascontiguousarray(values, np.float32), groups)
+    deep = np.zeros(len(groups) - 1, np.float32) if depth is None else depth
+    phi = _core.features(np.ascontiguousarray(values, np.float32), groups, deep)
     theta, losses = _core.fit(
         phi, prior.theta, prior.theta, l2, target, groups, max_steps, 1e-7, n_threads
     )
-    rows = theta.reshape(-1, 3)
+    rows = theta.reshape(-1, len(FEATURES))
     by_name = {name: row.tolist() for name, row in zip(prior.names, rows, strict=True)}
     return Mixer(prior.names, by_name), losses
 

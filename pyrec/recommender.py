@@ -92,7 +92,7 @@ class Recommender:
         self._weights, self._trained = Weights.of(self.learned), self.learned.version
 
     def use_theta(self, theta: Mapping[str, Sequence[float]]) -> None:
-        """Rank by these weights, by signal linear, log and missing, until the next training.
+        """Rank by these weights, by signal as in `theta`, until the next training.
 
         At first they are what was learned here, and what comes with pyrec where nothing was.
         """
@@ -107,7 +107,7 @@ class Recommender:
 
     @property
     def theta(self) -> dict[str, list[float]]:
-        """The weights in use, by signal: linear, log, missing."""
+        """The weights in use, by signal: linear, log, and what a deep history adds to each."""
         return {name: list(row) for name, row in self._current().theta.items()}
 
     def __enter__(self) -> Recommender:

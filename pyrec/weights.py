@@ -23,7 +23,7 @@ class Weights:
     """Theta by signal, and what ranks by it.
 
     Attributes:
-        theta: by signal its weights: linear, log, missing.
+        theta: by signal its weights, in the order of `mixer.FEATURES`.
         task: ranks; a signal without weight is neither asked for candidates nor for scores.
         generating: the same with candidates that the text model names.
     """

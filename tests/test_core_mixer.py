@@ -38,40 +38,42 @@ def test_features_agree_with_their_twin(seed, n_signals):
     values = rng.normal(0, 10, (groups[-1], n_signals)).astype(F32)
     values[rng.random(values.shape) < 0.2] = np.nan
     values[rng.random(values.shape) < 0.2] = 0
-    phi = _core.features(values, groups)
-    assert phi.shape == (groups[-1], 3 * n_signals)
-    np.testing.assert_allclose(phi, twins.features(values, groups), rtol=1e-5, atol=1e-6)
+    depth = rng.random(5).astype(F32)
+    phi = _core.features(values, groups, depth)
+    assert phi.shape == (groups[-1], 4 * n_signals)
+    np.testing.assert_allclose(phi, twins.features(values, groups, depth), rtol=1e-5, atol=1e-6)
 
 
-def test_features_of_one_signal_read_share_log_missing():
+def test_features_of_one_signal_read_share_and_log_and_both_by_depth():
     values = np.array([[4], [1], [0], [-3], [np.nan]], F32)
-    phi = _core.features(values, np.array([0, 5], np.int64))
-    expected = [[1, np.log(101), 0], [0.25, np.log(26), 0], [0, 0, 0], [0, 0, 0], [0, 0, 1]]
-    np.testing.assert_allclose(phi, expected, rtol=1e-6)
+    phi = _core.features(values, np.array([0, 5], np.int64), np.array([0.5], F32))
+    known = [[1, np.log(101), 0.5, np.log(101) / 2], [0.25, np.log(26), 0.125, np.log(26) / 2]]
+    np.testing.assert_allclose(phi, [*known, [0] * 4, [0] * 4, [0] * 4], rtol=1e-6)
 
 
-def test_a_signal_that_says_nothing_of_a_pool_gives_zeros_and_flags():
-    values = np.array([[0, np.nan], [-1, np.nan]], F32)
-    phi = _core.features(values, np.array([0, 2], np.int64))
-    assert phi.tolist() == [[0, 0, 0, 0, 0, 1]] * 2
+@pytest.mark.parametrize("depth", [-0.1, 1.1, np.nan])
+def test_a_depth_outside_0_to_1_is_refused(depth):
+    values = np.ones((2, 1), F32)
+    with pytest.raises(ValueError, match=r"depth\[1\] is .*; it must be from 0 to 1"):
+        _core.features(values, np.array([0, 1, 2], np.int64), np.array([0, depth], F32))
 
 
 def test_a_pool_that_is_weak_stays_weak():
     values = np.array([[0.5], [0.25]], F32)
-    phi = _core.features(values, np.array([0, 2], np.int64))
+    phi = _core.features(values, np.array([0, 2], np.int64), np.zeros(1, F32))
     assert phi[:, 0].tolist() == [0.5, 0.25]
 
 
 def test_features_do_not_leak_between_pools():
     values = np.array([[1], [100]], F32)
-    phi = _core.features(values, np.array([0, 1, 2], np.int64))
+    phi = _core.features(values, np.array([0, 1, 2], np.int64), np.zeros(2, F32))
     assert phi[:, 0].tolist() == [1, 1]
 
 
 def test_an_infinite_value_is_refused():
     values = np.array([[1, 2], [1, np.inf]], F32)
     with pytest.raises(ValueError, match="signal 1 in pool 0 has the value inf"):
-        _core.features(values, np.array([0, 2], np.int64))
+        _core.features(values, np.array([0, 2], np.int64), np.zeros(1, F32))
 
 
 @given(seeds)

@@ -52,7 +52,7 @@ def shop(rec: pyrec.Recommender) -> pyrec.Recommender:
 
 def measured(rec: pyrec.Recommender, **options) -> Evaluation:
     """Evaluate by what follows and, hardly, by what is taken most."""
-    theta = {"after": (5.0, 1.0, 0.0), "taken": (0.0, 0.1, 0.0)}
+    theta = {"after": (5.0, 1.0), "taken": (0.0, 0.1)}
     task = RecommendTask([After(), Taken()], Mixer(tuple(theta), theta))
     config = EvaluateConfig(**options)
     return evaluate(rec.catalog, rec.events, rec.questions, task, config, lambda *_: None)

@@ -51,10 +51,10 @@ def test_before_training_there_is_nothing(store, taken):
 
 def test_what_is_kept_comes_back_after_opening_the_file_again(store, taken):
     crowd = taken("c", "b", "a")
-    Learned(store).keep({"after": (1.0, 2.5, -3.0), "x:y": (0.5, 0.0, 0.0)}, MODEL, IDS)
+    Learned(store).keep({"after": (1.0, 2.5, -3.0, 4.0), "x:y": (0.5, 0.0, 0.0, 0.0)}, MODEL, IDS)
     with Store.open(store.path) as again:
         learned = Learned(again)
-        assert learned.theta() == {"after": [1.0, 2.5, -3.0], "x:y": [0.5, 0.0, 0.0]}
+        assert learned.theta() == {"after": [1.0, 2.5, -3.0, 4.0], "x:y": [0.5, 0.0, 0.0, 0.0]}
         assert learned.version == 1
         linear = learned.linear(crowd)
         assert pairs(linear, ["c", "b", "a"]) == pairs(MODEL, IDS)
@@ -62,12 +62,12 @@ def test_what_is_kept_comes_back_after_opening_the_file_again(store, taken):
 
 def test_a_later_training_replaces_the_model_and_may_leave_theta(store, taken):
     crowd, learned = taken(*IDS), Learned(store)
-    learned.keep({"after": (1.0, 2.0, 3.0)}, MODEL, IDS)
+    learned.keep({"after": (1.0, 2.0, 3.0, 4.0)}, MODEL, IDS)
     assert len(learned.linear(crowd).idx) == 3
     nothing = LinearModel(np.zeros(2, np.int64), MODEL.idx[:0], MODEL.weights[:0])
     learned.keep(None, nothing, ["a"])
     assert learned.version == 2
-    assert learned.theta() == {"after": [1.0, 2.0, 3.0]}
+    assert learned.theta() == {"after": [1.0, 2.0, 3.0, 4.0]}
     assert len(learned.linear(crowd).idx) == 0
 
 

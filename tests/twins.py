@@ -164,15 +164,15 @@ def pools(groups) -> Iterator[slice]:
     return (slice(a, b) for a, b in pairwise(groups))
 
 
-def features(values, groups):
-    phi = np.zeros((*values.shape, 3))
-    for pool in pools(groups):
+def features(values, groups, depth):
+    phi = np.zeros((*values.shape, 4))
+    for pool, deep in zip(pools(groups), depth, strict=True):
         v = np.clip(values[pool].astype(np.float64), 0, None)
         m = np.max(np.nan_to_num(v), axis=0, initial=1)
         share = np.nan_to_num(v / m)
         phi[pool, :, 0] = share
         phi[pool, :, 1] = np.log(share + 0.01) - np.log(0.01)
-        phi[pool, :, 2] = np.isnan(v)
+        phi[pool, :, 2:] = deep * phi[pool, :, :2]
     return phi.reshape(len(values), -1)
 
 

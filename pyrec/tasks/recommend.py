@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pyrec.mixer import Mixed, Mixer
+from pyrec.mixer import Mixed, Mixer, depth_of
 from pyrec.signals.base import F32, I32, Question, Signal
 from pyrec.signals.titles import rerank
 from pyrec.types import Item, Reason
@@ -104,7 +104,8 @@ class RecommendTask:
         pool = self.answers(question)
         if not len(pool):
             return Ranked(pool, *_empty(len(self.signals)), ())
-        mixed = self.mixer.mix(self.values(question, pool), self._share(question))
+        depth = depth_of(len(question.taken))
+        mixed = self.mixer.mix(self.values(question, pool), depth, self._share(question))
         order = np.lexsort((pool, -mixed.logprob))
         path = [f"{len(pool)} candidates"]
         if theta_text > 0.0 and question.model is not None and question.need is not None:
