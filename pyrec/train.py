@@ -168,7 +168,7 @@ def answers_of(log: Log, users: Sequence[int], config: TrainConfig) -> Flags:
     ptr, order = log.by_user()
     hidden = np.zeros(len(log.user), bool)
     rng = np.random.default_rng(config.seed)
-    short = np.median(np.diff(ptr)[users]) < config.long
+    short = np.median(np.diff(ptr)[list(users)]) < config.long
     for user in users:
         places = order[ptr[user] : ptr[user + 1]]
         if short:
