@@ -199,17 +199,21 @@ def _fit(
     fitted = fit(learnt, prior, l2=config.pull / len(learnt))
     before, after = loss(old, judged), loss(fitted, judged)
     used = after <= before
-    why = "" if used else "held-out users find it less likely"
-    return TrainReport(n_users, before, after, used, why), fitted.as_dict() if used else None
+    if not used:
+        why = "held-out users find it less likely"
+        return TrainReport(n_users, before, after, used, why), None
+    # It has proven itself; who judged may teach as well.
+    fitted = fit(pools, prior, l2=config.pull / len(pools), start=fitted)
+    return TrainReport(n_users, before, after, used, ""), fitted.as_dict()
 
 
-def fit(pools: Sequence[Pool], prior: Mixer, *, l2: float) -> Mixer:
+def fit(pools: Sequence[Pool], prior: Mixer, *, l2: float, start: Mixer | None = None) -> Mixer:
     """Fit theta to pools, near a prior; see `mixer.fit`."""
     values = np.concatenate([pool.values for pool in pools])
     target = np.concatenate([pool.target for pool in pools])
     groups = np.cumsum([0, *(len(pool.target) for pool in pools)]).astype(np.int64)
     depth = np.array([pool.depth for pool in pools], np.float32)
-    return mixer.fit(values, target, groups, prior, depth=depth, l2=l2)[0]
+    return mixer.fit(values, target, groups, prior, depth=depth, l2=l2, start=start)[0]
 
 
 def loss(theta: Mixer, pools: Sequence[Pool]) -> float:
