@@ -131,7 +131,7 @@ def fit(
     deep = np.zeros(len(groups) - 1, np.float32) if depth is None else depth
     phi = _core.features(np.ascontiguousarray(values, np.float32), groups, deep)
     theta, losses = _core.fit(
-        phi, (start or prior).theta, prior.theta, l2, target, groups, max_steps, 1e-7, n_threads
+        phi, (start or prior).theta, prior.theta, l2, target, groups, max_steps, 1e-5, n_threads
     )
     rows = theta.reshape(-1, len(FEATURES))
     by_name = {name: row.tolist() for name, row in zip(prior.names, rows, strict=True)}

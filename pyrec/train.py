@@ -50,7 +50,7 @@ class TrainConfig:
         seed: who is asked.
     """
 
-    n_users: int = 5000
+    n_users: int = 8000
     min_users: int = 50
     min_events: int = 3
     long: int = 20

@@ -80,13 +80,17 @@ class RecommendTask:
         admitted = [s.admit(question, self.config.n_admit) for s in self.signals]
         longest = max((len(a) for a in admitted), default=0)
         # In turns, so that the cap takes the least likely of each.
-        turns = [a[place] for place in range(longest) for a in admitted if place < len(a)]
-        first = dict.fromkeys(int(idx) for idx in turns)
-        if not first and not (question.need and question.need.text):
+        turns = np.full((longest, len(admitted)), -1, np.int32)
+        for n, idx in enumerate(admitted):
+            turns[: len(idx), n] = idx
+        turn = turns[turns >= 0]
+        _, first = np.unique(turn, return_index=True)
+        pool: I32 = turn[np.sort(first)[: self.config.max_pool]]
+        if not len(pool) and not (question.need and question.need.text):
             # Nothing was asked that any signal could judge, say a filter alone in a catalog without
             # popularity: whatever passes the filter is an answer.
             return np.flatnonzero(question.mask)[: self.config.n_admit].astype(np.int32)
-        return np.array(list(first)[: self.config.max_pool], np.int32)
+        return pool
 
     def values(self, question: Question, pool: I32) -> F32:
         """Score the pool by each signal: (n, n_signals) float32."""
