@@ -106,7 +106,6 @@ def fit(
     prior: Mixer,
     *,
     depth: F32 | None = None,
-    start: Mixer | None = None,
     l2: float = 1e-3,
     max_steps: int = 500,
     n_threads: int = 2,
@@ -118,9 +117,8 @@ def fit(
         target: (n,) float32, the share of each item in its question's answer; a question whose
             shares sum to 0 teaches nothing.
         groups: (n_questions + 1,) int64, where each question's pool begins.
-        prior: theta to stay near.
+        prior: theta to start from and to stay near.
         depth: (n_questions,) float32, of each user's history; None for 0.
-        start: theta to begin at, None for the prior; what is found is the same, sooner.
         l2: weight of half the squared distance from the prior, beside the mean loss.
         max_steps: where to stop though the loss still falls.
         n_threads: how many cores to use.
@@ -131,7 +129,7 @@ def fit(
     deep = np.zeros(len(groups) - 1, np.float32) if depth is None else depth
     phi = _core.features(np.ascontiguousarray(values, np.float32), groups, deep)
     theta, losses = _core.fit(
-        phi, (start or prior).theta, prior.theta, l2, target, groups, max_steps, 1e-5, n_threads
+        phi, prior.theta, prior.theta, l2, target, groups, max_steps, 1e-5, n_threads
     )
     rows = theta.reshape(-1, len(FEATURES))
     by_name = {name: row.tolist() for name, row in zip(prior.names, rows, strict=True)}
