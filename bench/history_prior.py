@@ -16,7 +16,6 @@ import argparse
 import json
 from collections.abc import Sequence
 
-import numpy as np
 from common import ROOT, machine, table
 from evidence import BY_HAND
 from histories import ask, open_history

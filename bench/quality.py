@@ -8,8 +8,8 @@ index`, not in the seconds). Seen items are removed. The weights are learned fro
 part says of validation. Strict: when the test is asked, histories, counts and the linear model know
 the training part alone. Refit: validation joined it, as in a live system. "Lower" are the users of
 Beauty whose last step goes to a lower ASIN, where the order in which that data was sorted does not
-help; see the data's README, and `direction.py`. Intervals are bootstraps over questions, 95%. Published
-figures stand below with their protocols, which differ.
+help; see the data's README, and `direction.py`. Intervals are bootstraps over questions, 95%.
+Published figures stand below with their protocols, which differ.
 """
 
 from __future__ import annotations

@@ -313,7 +313,7 @@ class Histories:
         """Count the entries of each item, (n_items)."""
 
     def lately(self) -> F32:
-        """Sum for each item over all users 1 for their newest, half for each step before, (n_items).
+        """Sum for each item 1 where it is a user's newest, half for each step before, (n_items).
 
         More than 16 steps of time before the newest an entry counts nothing.
         """

@@ -5,8 +5,8 @@
 phi holds four features a signal (`csrc/mixer.h`): the value, where 1 is full strength and more than
 1 is put in proportion to the pool's maximum, its logarithm, and both times the depth of the user's
 history: of somebody who took three things the last one says most, of somebody who took three
-hundred their taste does. What a signal does not know counts as 0. theta is kept by the signal's name, so that signals may come and go. The arithmetic is in
-C++; this module names things.
+hundred their taste does. What a signal does not know counts as 0. theta is kept by the signal's
+name, so that signals may come and go. The arithmetic is in C++; this module names things.
 """
 
 from __future__ import annotations

@@ -197,7 +197,8 @@ def test_an_item_gets_nothing_from_itself_whatever_the_weights():
 
 
 def test_what_was_taken_last_counts_most_lately():
-    histories = built((0, 0, 0), (0, 1, 0), (0, 2, 1), (1, 2, 0), *((2, n, 0) for n in range(3, 21)))
+    long = ((2, item, 0) for item in range(3, 21))
+    histories = built((0, 0, 0), (0, 1, 0), (0, 2, 1), (1, 2, 0), *long)
     assert histories.lately()[:3].tolist() == [0.5, 1, 2]
     assert histories.lately()[3:].tolist() == [0.0, *(0.5**n for n in range(16, -1, -1))]
 

@@ -34,8 +34,10 @@ REACH = 500
 """How far from the user's item in somebody's history `together` looks."""
 SOURCE_DAMPING = 0.5
 """How much an item of the user's that everybody took is held back in `together` and `beside`."""
-TARGET_DAMPING = 0.3
-"""How much what everybody takes is held back in all but `after` and `next`."""
+TARGET_DAMPING = {"after": 0.2, "near": 0.3, "beside": 0.3, "together": 0.6}
+"""How much what everybody takes is held back. With .2 and .6 for `after` and `together` instead of
+0 and .3 the mixer's nDCG@10 on validation rose by .0010 ± .0008 on Toys, .0007 ± .0009 on Beauty.
+"""
 MIN_USERS = 20
 """With fewer users `taken` and `lately` say who they are, not what people like."""
 N_WHY = 5
@@ -154,8 +156,8 @@ def _takers(question: Question, crowd: Crowd) -> Sequence[tuple[str, set[int]]]:
     return question.takers
 
 
-def _damped(scores: F32, crowd: Crowd) -> F32:
-    damped: F32 = scores * (1.0 + crowd.count) ** np.float32(-TARGET_DAMPING)
+def _damped(name: str, scores: F32, crowd: Crowd) -> F32:
+    damped: F32 = scores * (1.0 + crowd.count) ** np.float32(-TARGET_DAMPING[name])
     return damped
 
 
@@ -169,8 +171,8 @@ class After(_Transitions):
         sums = self._sums(question, crowd, n_recent=N_RECENT, recency=RECENCY, window=WINDOW)
         if sums is None:
             return None
-        question.scores[Near.name] = _damped(sums[1], crowd)
-        return sums[0]
+        question.scores[Near.name] = _damped(Near.name, sums[1], crowd)
+        return _damped(self.name, sums[0], crowd)
 
 
 class Near(_Transitions):
@@ -210,7 +212,7 @@ class Together(_Transitions):
             source_damping=SOURCE_DAMPING,
             reach=REACH,
         )
-        return None if sums is None else _damped(sums[2], crowd)
+        return None if sums is None else _damped(self.name, sums[2], crowd)
 
 
 class Beside(_Transitions):
@@ -233,7 +235,7 @@ class Beside(_Transitions):
             gap_decay=BESIDE_GAP_DECAY,
             source_damping=SOURCE_DAMPING,
         )
-        return None if sums is None else _damped(sums[1], crowd)
+        return None if sums is None else _damped(self.name, sums[1], crowd)
 
 
 class _Popularity(CrowdSignal):
