@@ -3,8 +3,11 @@
     python bench/history_prior.py            what the shipped weights are worth on each set
     python bench/history_prior.py --write    also fit them on all sets and write pyrec/prior.json
 
-From each data set's training part come the same questions that `Recommender.train` asks. One theta
-is fitted on all sets together, each counting the same, and one a set on all others. The table has
+From each data set's training part come the same questions that `Recommender.train` asks, and for
+the weights of deep histories, which only MovieLens has in number, from Beauty and Toys questions of
+taste: users with long histories, asked for a random part of it. (Without these, theta of the other
+three kept 41% of MovieLens' nDCG, with them 88%.) One theta is fitted on all sets together, each
+counting the same, and one a set on all others. The table has
 the loss of each set (mean cross-entropy in nats) with its own theta, with the one of all, and with
 the one it was left out of; and nDCG@10 on its test part, by the public API, with its own and with
 the one it was left out of.
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from common import ROOT, machine, table
 from evidence import BY_HAND
@@ -27,7 +30,11 @@ from pyrec.replay import read_log
 from pyrec.train import Pool, TrainConfig, collect, loss
 
 N_QUESTIONS = 3000
-L2 = 1e-4
+TASTE = TrainConfig(min_events=20, long=0)
+HAVE_TASTE = ("beauty", "toys")
+N_TASTE = 300
+L2 = 1e-2
+"""Of 1e-4 to 1e-1 what keeps most where a set is left out."""
 
 Pools = list[Pool]
 
@@ -37,19 +44,15 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write pyrec/prior.json")
     arguments = parser.parse_args()
     print(machine())
-    names, pools = [], {}
+    pools, taste = {}, {}
     for name in EVERY:
-        rec = open_history(name)
-        config = TrainConfig(n_users=N_QUESTIONS)
-        names, pools[name] = collect(
-            read_log(rec.events), rec.catalog, rec.questions, signals.every(), _quiet, config
-        )
-        rec.close()
-    together = fit(names, list(pools.values()))
+        names, pools[name] = questions(name, TrainConfig(n_users=N_QUESTIONS))
+        taste[name] = questions(name, TASTE)[1][:N_TASTE] if name in HAVE_TASTE else []
+    together = fit(names, pools.values(), taste.values())
     rows = []
     for name, mine in pools.items():
-        own = fit(names, [mine])
-        others = fit(names, [p for other, p in pools.items() if other != name])
+        own = fit(names, [mine], [])
+        others = fit(names, besides(name, pools), besides(name, taste))
         losses = [loss(theta, mine) for theta in (own, together, others)]
         gains = [ndcg(name, theta) for theta in (own, others)]
         rows.append([name, *losses, *gains, f"{gains[1] / gains[0]:.1%}"])
@@ -65,10 +68,24 @@ def main() -> None:
         print(f"wrote {path}")
 
 
-def fit(names: Sequence[str], sets: Sequence[Pools]) -> Mixer:
+def questions(name: str, config: TrainConfig) -> tuple[list[str], Pools]:
+    """Ask a set's users; also return the names of the signals."""
+    rec = open_history(name)
+    log = read_log(rec.events)
+    found = collect(log, rec.catalog, rec.questions, signals.every(), _quiet, config)
+    rec.close()
+    return found
+
+
+def besides(name: str, sets: Mapping[str, Pools]) -> list[Pools]:
+    """Return the other sets."""
+    return [pools for other, pools in sets.items() if other != name]
+
+
+def fit(names: Sequence[str], sets: Collection[Pools], taste: Iterable[Pools]) -> Mixer:
     """Fit theta on several sets, of each as many questions as the smallest has, at least 600."""
     n = max(600, min(len(pools) for pools in sets))
-    chosen = [pool for pools in sets for pool in pools[:n]]
+    chosen = [*(p for pools in sets for p in pools[:n]), *(p for pools in taste for p in pools)]
     return train.fit(chosen, Mixer(names, BY_HAND), l2=L2)
 
 
