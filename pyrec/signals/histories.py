@@ -42,6 +42,8 @@ MIN_USERS = 20
 """With fewer users `taken` and `lately` say who they are, not what people like."""
 N_WHY = 5
 """Among how many of the newest items a reason is looked for."""
+N_TAKERS = 2000
+"""How many of an item's newest takers are looked at for that."""
 
 
 class CrowdSignal:
@@ -134,7 +136,7 @@ def with_whom(question: Question, item_idx: int) -> str:
         return ""
     if item_idx not in question.companions:
         number = int(crowd.number_of[item_idx])
-        takers = crowd.histories.postings(number)[0].tolist() if number >= 0 else []
+        takers = _newest_takers(crowd, number)
         best, among = 0, ""
         for title, users in _takers(question, crowd):
             both = len(users.intersection(takers))
@@ -151,9 +153,16 @@ def _takers(question: Question, crowd: Crowd) -> Sequence[tuple[str, set[int]]]:
         question.takers = []
         for past in liked[:N_WHY]:
             number = int(crowd.number_of[past.item_idx])
-            users = crowd.histories.postings(number)[0].tolist() if number >= 0 else []
-            question.takers.append((past.title, set(users)))
+            question.takers.append((past.title, set(_newest_takers(crowd, number))))
     return question.takers
+
+
+def _newest_takers(crowd: Crowd, number: int) -> list[int]:
+    """Return who took an item, nobody where it has no number."""
+    if number < 0:
+        return []
+    takers: list[int] = crowd.histories.postings(number)[0][-N_TAKERS:].tolist()
+    return takers
 
 
 def _damped(name: str, scores: F32, crowd: Crowd) -> F32:
