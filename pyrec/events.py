@@ -154,7 +154,7 @@ class EventLog:
         return given.get("events", 0), given.get("event_removals", 0)
 
     def all_ordered(
-        self, chunk: int = 100_000, kinds: Collection[str] | None = None
+        self, chunk: int = 20_000, kinds: Collection[str] | None = None
     ) -> Iterator[list[Row]]:
         """Walk the whole log in order, as it is when the walk begins.
 

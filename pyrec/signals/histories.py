@@ -22,6 +22,9 @@ RECENCY = 0.65
 """What each later item takes off an earlier one's weight there."""
 N_TOGETHER = 100
 TOGETHER_RECENCY = 0.85
+TOGETHER_POSTINGS = 500
+"""Of how many of an item's newest takers `together` reads the histories: of ten million events that
+takes 23 ms a question, of 2,000 takers 69."""
 """The same for `together`, which is about taste rather than about what comes next."""
 N_BESIDE = 500
 """The same for `beside`, which is about all that a user took."""
@@ -107,6 +110,7 @@ class _Transitions(CrowdSignal):
         gap_decay: float = GAP_DECAY,
         source_damping: float = 0.0,
         reach: int = 0,
+        max_postings: int = 2000,
     ) -> tuple[F32, F32, F32] | None:
         recent = question.taken[-n_recent:]
         if not len(recent):
@@ -121,6 +125,7 @@ class _Transitions(CrowdSignal):
             LENGTH_DAMPING,
             source_damping,
             0.0,
+            max_postings=max_postings,
             reach=reach,
         )
 
@@ -220,6 +225,7 @@ class Together(_Transitions):
             recency=TOGETHER_RECENCY,
             source_damping=SOURCE_DAMPING,
             reach=REACH,
+            max_postings=TOGETHER_POSTINGS,
         )
         return None if sums is None else _damped(self.name, sums[2], crowd)
 
