@@ -30,6 +30,7 @@ from published import published
 
 from pyrec.bootstrap import bootstrap
 
+MODES = {"office": ("strict", "refit"), "movielens": ("refit",)}
 METRICS = ("Recall@10", "nDCG@10", "Recall@5", "nDCG@5", "precision@10", "F1@10")
 
 
@@ -45,7 +46,7 @@ def main() -> None:
     for name in arguments.data or EVERY:
         data_set(name)  # leaves with a message where data is missing
         rows = []
-        for mode in ("strict", "refit") if name == "office" else ("strict",):
+        for mode in MODES.get(name, ("strict",)):
             found = of_process(__file__, name, "--only", mode)
             rows.append(line(f"pyrec, {mode}", found))
             if "lower" in found:

@@ -8,6 +8,7 @@ decoding as in De Cao et al., Autoregressive Entity Retrieval, 2021).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -39,13 +40,14 @@ class BeamConfig:
         num_beams: branches kept alive after each step.
         alpha: how much of an answer's prior log-probability is taken off (0 none, 1 all: PMI).
         theta: the weight of the text model beside the trie's bonus.
-        early_stopping: stop at k finished answers instead of proving that none is better.
+        slack: branches end that score less than the k-th best finished answer by more than this
+            times theta; what a branch may still gain is mostly less.
     """
 
     num_beams: int = 5
     alpha: float = 0.0
     theta: float = 1.0
-    early_stopping: bool = False
+    slack: float = math.inf
 
 
 class AnswerTrie:
@@ -173,6 +175,7 @@ def beam_search(
             rows, grown = branches.children()
             _finish(trie, grown, finished, config)
             going = np.flatnonzero(trie.n_children[grown.node] > 0)[:width]
+            going = going[grown.score[going] >= _least(finished, k, config)]
             kept = grown.take(going)
             if not len(kept) or _is_decided(trie, kept, finished, k, config):
                 break
@@ -300,15 +303,25 @@ def _finish(
             finished[index] = Answer(index, logprob, trie.worth(index, logprob, prior, config))
 
 
+def _kth(finished: dict[int, Answer], k: int) -> float:
+    """Return the score of the k-th best answer, -inf where there are fewer."""
+    if len(finished) < k:
+        return -math.inf
+    return sorted((a.score for a in finished.values()), reverse=True)[k - 1]
+
+
+def _least(finished: dict[int, Answer], k: int, config: BeamConfig) -> float:
+    """Return what a branch must score to go on."""
+    kth = _kth(finished, k)
+    return kth - config.slack * config.theta if math.isfinite(kth) else kth
+
+
 def _is_decided(
     trie: AnswerTrie, live: _Live, finished: dict[int, Answer], k: int, config: BeamConfig
 ) -> bool:
     if len(finished) < k:
         return False
-    if config.early_stopping:
-        return True
-    kth = sorted((a.score for a in finished.values()), reverse=True)[k - 1]
-    return bool(trie.ceiling(live.node, live.score, config).max() <= kth)
+    return bool(trie.ceiling(live.node, live.score, config).max() <= _kth(finished, k))
 
 
 def _run(trie: AnswerTrie, node: int) -> list[int]:

@@ -50,11 +50,11 @@ def test_a_wide_enough_beam_equals_exhaustive_scoring(words, seed):
 
 
 @settings(max_examples=60, deadline=None)
-@given(answers, st.integers(1, 3), st.integers(0, 1000), st.booleans())
-def test_a_beam_emits_answers_of_the_trie_only_and_each_once(words, width, seed, early):
+@given(answers, st.integers(1, 3), st.integers(0, 1000), st.sampled_from([0.0, 2.0, np.inf]))
+def test_a_beam_emits_answers_of_the_trie_only_and_each_once(words, width, seed, slack):
     model = ScriptedModel()
     prompt = model.tokenize(f"q{seed}", start=True)
-    config = BeamConfig(num_beams=width, early_stopping=early)
+    config = BeamConfig(num_beams=width, slack=slack)
     found = beam_search(model, trie_of(model, words), prompt, 10, config)
     indexes = [a.index for a in found]
     assert found
@@ -121,16 +121,41 @@ def test_a_run_of_only_children_is_read_in_one_call():
     assert model.n_tokens == len("umbrella") - 1
 
 
-def test_early_stopping_ends_at_k_finished_answers():
+def test_branches_far_below_the_kth_best_answer_are_not_read():
+    question, neutral = (ScriptedModel().tokenize(t, start=True) for t in "?!")
+    a, b = ScriptedModel().tokenize("ab")
+
+    def logits(path):
+        row = np.zeros(128, np.float32)
+        if path == tuple(question):
+            row[[a, b]] = 8.0, 5.0
+        elif path[: len(neutral)] == tuple(neutral) and b in path:
+            row[a] = 20.0  # so that what follows b might still gain a lot
+        return row
+
     calls = []
-    for early in (True, False):
-        model = ScriptedModel()
-        words = ["a", "bcdef", "bcxyz", "bqqqq"]
-        config = BeamConfig(num_beams=4, early_stopping=early)
-        beam_search(model, trie_of(model, words), model.tokenize("q", start=True), 1, config)
-        calls.append(model.n_calls)
-    assert calls[0] == 0
-    assert calls[1] > 0
+    for slack in (np.inf, 4.0, 2.0):
+        model = ScriptedModel(logits)
+        trie = trie_of(model, ["a", "bcdef", "bcxyz"])
+        *_, (_, prior) = node_logprobs(model, trie, neutral)
+        trie.set_prior(prior)
+        before = model.n_calls
+        found = beam_search(model, trie, question, 1, BeamConfig(4, alpha=0.5, slack=slack))
+        calls.append(model.n_calls - before)
+    assert calls[0] >= calls[1] > calls[2] == 0
+    assert [answer.index for answer in found] == [0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(answers, st.integers(0, 1000))
+def test_without_priors_no_slack_loses_nothing(words, seed):
+    model = ScriptedModel(n_branches=64)
+    prompt = model.tokenize(f"q{seed}", start=True)
+    searches = [
+        beam_search(model, trie_of(model, words), prompt, 5, BeamConfig(64, slack=slack))
+        for slack in (np.inf, 0.0)
+    ]
+    assert searches[0] == searches[1]
 
 
 def test_a_search_stops_when_no_live_branch_can_win():

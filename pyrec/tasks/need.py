@@ -39,12 +39,16 @@ class NeedConfig:
             found more than 0 and 0.5 on the words that prompts were chosen with (precision@5 .81
             to .84 against .79).
         n_phrases: how many phrases a need has at most.
+        slack: how far below the worst of twice so many phrases a branch may stand and go on. At 0
+            the text model reads half as many tokens as without a bound, and precision@5 of the
+            words that prompts were chosen with stays the same.
     """
 
     num_beams: int = 4
     alpha: float = 0.5
     beta: float = 0.25
     n_phrases: int = 5
+    slack: float = 0.0
 
 
 class NeedTask:
@@ -111,7 +115,7 @@ class NeedTask:
         prompt = prompts.load(self._language, "need")
         trie = self._book.trie(model, model_name, prompt)
         alpha = self._config.alpha if trie.has_prior else 0.0
-        config = BeamConfig(self._config.num_beams, alpha)
+        config = BeamConfig(self._config.num_beams, alpha, slack=self._config.slack)
         start = model.tokenize(prompt.ask(text[:MAX_CHARACTERS]), start=True)
         with model.lock:  # the trie is shared, and its bonus set for this state of the catalog
             self._book.put_bonus(trie, self._index, self._config.beta)
