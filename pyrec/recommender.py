@@ -96,7 +96,7 @@ class Recommender:
 
         At first they are what was learned here, and what comes with pyrec where nothing was.
         """
-        self._weights = Weights(theta)
+        self._weights, self._trained = Weights(theta), self.learned.version
 
     def _current(self) -> Weights:
         """Return the weights in use; those of a training since, by another process too."""
