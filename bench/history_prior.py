@@ -6,8 +6,8 @@
 From each data set's training part come the same questions that `Recommender.train` asks, and for
 the weights of deep histories, which only MovieLens has in number, from Beauty and Toys questions of
 taste: users with long histories, asked for a random part of it. (Without these, theta of the other
-three kept 41% of MovieLens' nDCG, with them 88%.) One theta is fitted on all sets together, each
-counting the same, and one a set on all others. The table has
+three kept half as much of MovieLens' nDCG.) One theta is fitted on all sets together, each counting
+the same beside those, and one a set on all others. The table has
 the loss of each set (mean cross-entropy in nats) with its own theta, with the one of all, and with
 the one it was left out of; and nDCG@10 on its test part, by the public API, with its own and with
 the one it was left out of.

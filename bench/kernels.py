@@ -406,8 +406,8 @@ def mixing(rng: np.random.Generator) -> Iterator[Kernel]:
             partial(_core.loss_grad, many, theta, target, groups, n_threads),
             partial(twins.loss_grad, many, theta, target, groups),
         )
-    zero = np.zeros(3 * n_signals)
-    fit = partial(_core.fit, many, zero, zero, 1e-3, target, groups, 500, 1e-7, 2)
+    zero = np.zeros(many.shape[1])
+    fit = partial(_core.fit, many, zero, zero, 1e-3, target, groups, 500, 1e-5, 2)
     yield Kernel("fit", f"the same, 2 threads, {len(fit()[1]) - 1} steps to convergence", fit)
 
 

@@ -6,7 +6,8 @@
 // a window of 50 entries would change in up to a hundred places; and one that is taken back leaves
 // no trace.
 //
-// Beside them stands one sum an item, `lately`, which an event changes in some seventeen places.
+// Beside them stands one sum an item, `lately`, which an event changes in some seventeen places, or
+// more where many have the same time.
 //
 // The state depends on the surviving events and their order alone: what was removed or forgotten
 // might as well never have come. Calls from several threads are safe: readers share, writers wait.
@@ -153,15 +154,11 @@ inline void Histories::extend(Span<int32_t> users, Span<int32_t> items, Span<uin
     if (state_.n_events + users.size > INT32_MAX) {
         throw std::invalid_argument("more than 2^31 events; forget old ones first");
     }
-    std::vector<int32_t> touched;
+    std::vector<int32_t> touched(users.begin(), users.end());
+    std::sort(touched.begin(), touched.end());
+    touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
     try {
         grow(n_users, n_items);
-        std::vector<bool> met(state_.n_users(), false);
-        touched.reserve(std::min<int64_t>(users.size, state_.n_users()));
-        for (int32_t user : users) {
-            if (!met[user]) touched.push_back(user);
-            met[user] = true;
-        }
         // Counting pays where there are about as many events as lists to count for.
         if (users.size >= state_.n_users() + state_.n_items()) make_room(users, items);
     } catch (...) {
@@ -224,8 +221,13 @@ inline void Histories::remove(int64_t user, int64_t pos) {
                                 std::to_string(length));
     }
     History& history = state_.histories[user];
-    count_lately(history, -1);
     const auto gone = history.begin() + pos;
+    std::vector<int32_t> moved;  // gathered first: short of memory, nothing has changed
+    for (auto entry = gone + 1; entry != history.end(); ++entry) moved.push_back(entry->item());
+    std::sort(moved.begin(), moved.end());
+    moved.erase(std::unique(moved.begin(), moved.end()), moved.end());
+
+    count_lately(history, -1);
 
     // From the newest on: what is taken back is mostly what came last.
     std::vector<Posting>& postings = state_.postings[gone->item()];
@@ -233,11 +235,6 @@ inline void Histories::remove(int64_t user, int64_t pos) {
         return p.user == user && p.pos == pos;
     });
     postings.erase(std::next(posting).base());
-
-    std::vector<int32_t> moved;
-    for (auto entry = gone + 1; entry != history.end(); ++entry) moved.push_back(entry->item());
-    std::sort(moved.begin(), moved.end());
-    moved.erase(std::unique(moved.begin(), moved.end()), moved.end());
     for (int32_t item : moved) {
         for (Posting& p : state_.postings[item]) p.pos -= p.user == user && p.pos > pos;
     }

@@ -312,8 +312,9 @@ def _kth(finished: dict[int, Answer], k: int) -> float:
 
 def _least(finished: dict[int, Answer], k: int, config: BeamConfig) -> float:
     """Return what a branch must score to go on."""
-    kth = _kth(finished, k)
-    return kth - config.slack * config.theta if math.isfinite(kth) else kth
+    if len(finished) < k or math.isinf(config.slack):
+        return -math.inf
+    return _kth(finished, k) - config.slack * config.theta
 
 
 def _is_decided(

@@ -5,7 +5,7 @@ zeros such that X B comes close to X, the binary matrix of users and items. Ther
 
     P = (XᵀX + l2·I)⁻¹        B = I − P · diag(P)⁻¹
 
-B is as large as items times items, so only the largest weights of each column are kept. Where there
+B is as large as items times items, so only its largest weights are kept. Where there
 are fewer users than items P comes from a system of users instead (Woodbury):
 
     P = (I − Xᵀ (XXᵀ + l2·I)⁻¹ X) / l2
@@ -48,7 +48,8 @@ class LinearConfig:
         max_side: the largest system that is solved, in items or users; memory grows with its
             square (8,000: 410 MB) and time with its cube.
         n_weights: how many weights are kept for each item on average, the largest of all: those of
-            rare items are small, and the more of the popular ones stay.
+            rare items are small, and the more of the popular ones stay. Of more than `max_side`
+            items, with few users, no more than for so many.
     """
 
     l2: float = 200.0
@@ -140,7 +141,9 @@ def fit(ptr: I64, items: I32, n_items: int, config: LinearConfig | None = None) 
         np.unique(user[part], return_inverse=True)[1], np.searchsorted(kept, item[part]), len(kept)
     )
     solve = _through_users if len(by_user) < len(kept) else _through_items
-    return _keep_largest(solve(by_user, config.l2), kept, n_items, config.n_weights * len(kept))
+    return _keep_largest(
+        solve(by_user, config.l2), kept, n_items, config.n_weights * min(len(kept), config.max_side)
+    )
 
 
 def _through_items(by_user: _Rows, l2: float) -> Iterator[F32]:
@@ -171,24 +174,36 @@ def _through_users(by_user: _Rows, l2: float) -> Iterator[F32]:
 
 def _keep_largest(blocks: Iterator[F32], kept: I64, n_items: int, n: int) -> LinearModel:
     """Keep the n largest magnitudes; kept says which item a row or column is."""
-    source, target = np.empty(0, np.int64), np.empty(0, np.int64)
-    values = np.empty(0, np.float32)
+    item = kept.astype(np.int32)
+    held = [(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))]
     begin, least = 0, np.float32(0.0)
     for block in blocks:
         rows = np.arange(len(block))
         block[rows, begin + rows] = 0.0
         row, column = np.nonzero(np.abs(block) > least)
-        source = np.concatenate([source, kept[column]])
-        target = np.concatenate([target, kept[begin + row]])
-        values = np.concatenate([values, block[row, column]])
+        held.append(_largest(item[column], item[begin + row], block[row, column], n))
         begin += len(block)
-        if len(values) > n:
-            at = np.argpartition(np.abs(values), -n)[-n:]
-            source, target, values = source[at], target[at], values[at]
-            least = np.abs(values).min()
+        # Not after every block: this goes over all that is held.
+        if sum(len(values) for _, _, values in held) > 3 * n // 2:
+            held = [_joined(held, n)]
+            least = np.abs(held[0][2]).min(initial=np.inf)
+    source, target, weights = _joined(held, n)
     order = np.lexsort((target, source))
     ptr = _ptr(np.bincount(source, minlength=n_items))
-    return LinearModel(ptr, target[order].astype(np.int32), values[order])
+    return LinearModel(ptr, target[order], weights[order])
+
+
+def _joined(held: list[tuple[I32, I32, F32]], n: int) -> tuple[I32, I32, F32]:
+    source, target, weights = (np.concatenate(part) for part in zip(*held, strict=True))
+    return _largest(source, target, weights, n)
+
+
+def _largest(source: I32, target: I32, weights: F32, n: int) -> tuple[I32, I32, F32]:
+    """Return the n of these weights that are largest in magnitude, with their items."""
+    if len(weights) <= n:
+        return source, target, weights
+    at = np.argpartition(np.abs(weights), -n)[-n:]
+    return source[at], target[at], weights[at]
 
 
 def _gram(rows: _Rows, l2: float) -> F32:

@@ -66,7 +66,7 @@ class TrainReport:
     """What training did.
 
     Attributes:
-        n_users: users asked.
+        n_users: users chosen to be asked; of some nothing is known that the catalog holds.
         before: mean loss of the held-out users with the old weights, in nats; NaN without any.
         after: the same with the fitted ones.
         used: whether the fitted weights are used from now on.
@@ -178,7 +178,9 @@ def answers_of(log: Log, users: Sequence[int], config: TrainConfig) -> Flags:
         if short:
             hidden[places[-1]] = True
         else:
-            hidden[rng.choice(places, round(config.share * len(places)), replace=False)] = True
+            hidden[rng.choice(places, max(1, round(config.share * len(places))), replace=False)] = (
+                True
+            )
     return hidden
 
 

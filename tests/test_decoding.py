@@ -193,3 +193,12 @@ def test_answers_longer_than_the_context_leave_the_finished_ones():
     words = ["a", "b" * 30 + "c", "b" * 30 + "d"]
     found = beam_search(model, trie_of(model, words), model.tokenize("qqq"), 3, BeamConfig())
     assert [a.index for a in found] == [0]
+
+
+def test_a_model_without_weight_leaves_the_order_to_the_bonus():
+    model = ScriptedModel()
+    trie = trie_of(model, ["aa", "ab", "b"])
+    trie.set_bonus(np.array([0.1, 0.3, 0.2], np.float32))
+    prompt = model.tokenize("q", start=True)
+    found = beam_search(model, trie, prompt, 2, BeamConfig(num_beams=4, theta=0.0))
+    assert [answer.index for answer in found] == [1, 2]

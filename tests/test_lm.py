@@ -35,7 +35,7 @@ PROMPT_TOKENS = np.array([3, 5, 7, 2], np.int32)
 def test_the_beam_agrees_with_exhaustive_scoring(tiny, answers):
     trie = AnswerTrie(answers)
     full = read_all(tiny, trie, PROMPT_TOKENS)
-    found = beam_search(tiny, trie, PROMPT_TOKENS, 5, BeamConfig(num_beams=8, early_stopping=True))
+    found = beam_search(tiny, trie, PROMPT_TOKENS, 5, BeamConfig(num_beams=8, slack=0.0))
     np.testing.assert_allclose(
         [a.logprob for a in found], full[[a.index for a in found]], atol=1e-3
     )
@@ -115,7 +115,8 @@ def test_a_real_model_writes_what_a_question_means():
     shelves = ["手机", "凉鞋", "汽车", "蛋糕", "钢琴"]
     trie = AnswerTrie([model.tokenize(shelf) for shelf in shelves])
     prompt = "搜索：shoes\n商品：鞋\n搜索：phone\n商品：手机\n搜索：{}\n商品："
-    for word, shelf in (("sandals", "凉鞋"), ("car", "汽车"), ("piano", "钢琴")):
+    # Each by several nats: sums differ a little from processor to processor.
+    for word, shelf in (("cake", "蛋糕"), ("car", "汽车"), ("piano", "钢琴")):
         start = model.tokenize(prompt.format(word), start=True)
         assert shelves[beam_search(model, trie, start, 1, BeamConfig())[0].index] == shelf
     model.close()

@@ -8,6 +8,7 @@ from conftest import TOY_ITEMS
 
 import pyrec
 from pyrec import linear_model, signals
+from pyrec.signals.histories import Lately
 from pyrec.types import Event
 
 
@@ -255,3 +256,22 @@ def test_everything_taken_leaves_an_empty_list_not_an_error(rec):
     rec.events.append_many(Event("u", item.item_id, "click") for item in TOY_ITEMS)
     assert len(rec.recommend(user="u")) == 0
     assert finite(rec.recommend(user="u", include_seen=True))
+
+
+def test_what_is_taken_lately_is_told_by_how_many_and_of_others_nothing(tmp_path):
+    with pyrec.open(tmp_path / "s.db", text_model=None, embedding_model=None) as rec:
+        rec.add_items({"id": item, "title": item} for item in ("old", "new", "never"))
+        for user in range(25):
+            for item in ("old", "new"):
+                rec.feedback(f"u{user}", item, "purchase")
+        question, signal = rec.question(history=["never"]), Lately()
+        pool = rec.catalog.idxs(["old", "new", "never"]).astype(np.int32)
+        scores = signal.score(question, pool)
+        assert scores[1] > scores[0] > 0
+        assert np.isnan(scores[2])
+        said = [signal.why(question, int(row), rec.catalog.items([row])[0]) for row in pool]
+        assert said == [
+            "among the last things that 12 took",
+            "among the last things that 25 took",
+            "",
+        ]
