@@ -17,6 +17,7 @@ from query_sets import QuerySet
 import pyrec
 from pyrec import mixer
 from pyrec.signals.base import Signal
+from pyrec.signals.lexical import in_doubt
 from pyrec.tasks.recommend import RecommendTask
 
 # No question of these sets has a history, so nothing here can fit the signals of history: these
@@ -26,7 +27,7 @@ BY_HAND = {"content": (4.0, 0.4), "dense_history": (1.0, 0.2)}
 
 @dataclass
 class Evidence:
-    """One question: item ids of its pool, values (n, n_signals), target (n,), and all gains."""
+    """One question: ids of its pool, values (n, n_signals), target (n,), all gains, context."""
 
     set_name: str
     text: str
@@ -34,6 +35,7 @@ class Evidence:
     values: np.ndarray
     target: np.ndarray
     gains: dict[str, float]
+    context: float
 
 
 def collect(
@@ -48,15 +50,16 @@ def collect(
         question = rec.question(text)
         question.model = rec.models.text() if with_model else None
         # The recommender embeds a question only where the shipped theta asks for it.
-        embedder = rec.models.embedder()
+        embedder = rec.models.embedder() if in_doubt(question) else None
         question.vector = embedder.embed_query(question.need.text) if embedder else None
         # By row, so that ties fall as they do in the product and not in the order of admission.
         pool = np.sort(task.answers(question))
         ids = [item.item_id for item in rec.catalog.items(pool)]
         target = np.array([gains.get(i, 0.0) for i in ids], np.float32)
-        found.append(
-            Evidence(queries.name, text, ids, task.values(question, pool), target, dict(gains))
-        )
+        values = task.values(question, pool)
+        # Nobody asks who has a history, so the context of all signals is that of words.
+        doubt = float(in_doubt(question))
+        found.append(Evidence(queries.name, text, ids, values, target, dict(gains), doubt))
         seconds = time.perf_counter() - began
         done = f"{n}/{len(queries.queries)} {seconds:.0f} s "
         print(f"\r{queries.name}: {done}", end="", file=sys.stderr)
@@ -74,7 +77,8 @@ def fit(
     values = np.concatenate([e.values for e in useful])
     values[:, ~np.array(keep)] = 0.0
     target = np.concatenate([e.target / e.target.sum() for e in useful]).astype(np.float32)
-    fitted, _ = mixer.fit(values, target, groups, prior, l2=l2)
+    context = np.array([e.context for e in useful], np.float32)
+    fitted, _ = mixer.fit(values, target, groups, prior, context=context, l2=l2)
     return fitted
 
 
@@ -93,7 +97,7 @@ def rank(evidence: Evidence, fitted: mixer.Mixer, keep: Sequence[bool]) -> list[
     """Return item ids, best first."""
     values = evidence.values.copy()
     values[:, ~np.array(keep)] = 0.0
-    logprob = fitted.mix(values).logprob
+    logprob = fitted.mix(values, evidence.context).logprob
     return [evidence.ids[n] for n in np.argsort(-logprob, kind="stable")]
 
 

@@ -364,14 +364,14 @@ def mixing(rng: np.random.Generator) -> Iterator[Kernel]:
     n, n_signals = 1000, 8
     values = rng.random((n, n_signals)).astype(F32)
     one = np.array([0, n], np.int64)
-    depth = np.full(1, 0.5, F32)
-    phi = _core.features(values, one, depth)
+    context = np.full(1, 0.5, F32)
+    phi = _core.features(values, one, context)
     theta = rng.normal(size=phi.shape[1])
     yield Kernel(
         "features",
         f"a pool of {n:,}, {n_signals} signals",
-        partial(_core.features, values, one, depth),
-        partial(twins.features, values, one, depth),
+        partial(_core.features, values, one, context),
+        partial(twins.features, values, one, context),
     )
     yield Kernel(
         "log_softmax",

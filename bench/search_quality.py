@@ -84,7 +84,7 @@ def write(train: list, names: list[str], keep: list[bool]) -> None:
     fitted = fit(train, names, keep, L2)
     path = ROOT / "pyrec" / "prior.json"
     rounded = {name: [round(w, 4) for w in row] for name, row in fitted.as_dict().items()}
-    kinds = "linear, log, deep linear, deep log"
+    kinds = "linear, log, context linear, context log"
     about = f"theta by signal: {kinds}; written by bench/search_quality.py --write"
     path.write_text(json.dumps({"about": about, "theta": rounded}, indent=2) + "\n")
     print(f"wrote {path}")

@@ -304,14 +304,15 @@ void register_beam(py::module_& m) {
 void register_mixer(py::module_& m) {
     m.def(
         "features",
-        [](const Array<float>& values, const Array<int64_t>& groups, const Array<float>& depth) {
+        [](const Array<float>& values, const Array<int64_t>& groups, const Array<float>& context) {
             const auto view = rows(values, "values");
             const auto offsets = span(groups, "groups");
-            const auto deep = span(depth, "depth");
-            auto phi = without_gil([&] { return pyrec::features(view, offsets, deep); });
+            const auto contexts = span(context, "context");
+            auto phi = without_gil([&] { return pyrec::features(view, offsets, contexts); });
             return hand_over(std::move(phi), {view.n_rows, view.dim * pyrec::features_per_signal});
         },
-        py::arg("values").noconvert(), py::arg("groups").noconvert(), py::arg("depth").noconvert());
+        py::arg("values").noconvert(), py::arg("groups").noconvert(),
+        py::arg("context").noconvert());
     m.def(
         "log_softmax",
         [](const Array<float>& x, const Array<float>& theta, const Array<int64_t>& groups) {

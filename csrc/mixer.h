@@ -37,13 +37,13 @@ constexpr int64_t features_per_signal = 4;
 // where it is unknown (NaN), and m = max(1, largest v of its pool). A value of 1 is full strength:
 // where all of a pool is weak, it stays weak, and only what goes past 1 is put in proportion.
 //
-//   share       v / m
-//   log         log(v / m + .01) - log(.01)     tells small shares apart; 0 for 0, 4.6 for 1
-//   deep share  depth · share                   what a signal is worth changes with how much of a
-//   deep log    depth · log                     user is known: depth (n_groups), 0 to 1
-inline std::vector<float> features(Rows<float> values, Span<int64_t> groups, Span<float> depth) {
+//   share   v / m
+//   log     log(v / m + .01) - log(.01)     tells small shares apart; 0 for 0, 4.6 for 1
+//   context · share, context · log              what a signal is worth changes with the question;
+//                                               context (n_groups), 0 to 1, says how far
+inline std::vector<float> features(Rows<float> values, Span<int64_t> groups, Span<float> context) {
     check_offsets(groups, values.n_rows, "groups");
-    check_size(depth.size, groups.size - 1, "depth");
+    check_size(context.size, groups.size - 1, "context");
     const int64_t n_signals = values.dim;
     std::vector<float> phi(values.n_rows * n_signals * features_per_signal, 0.0f);
     std::vector<float> most(n_signals);
@@ -62,9 +62,9 @@ inline std::vector<float> features(Rows<float> values, Span<int64_t> groups, Spa
                     " has the value inf; give a number, or nan for unknown");
             }
         }
-        if (!(depth[g] >= 0.0f && depth[g] <= 1.0f)) {
-            throw std::invalid_argument("depth[" + std::to_string(g) + "] is " +
-                                        std::to_string(depth[g]) + "; it must be from 0 to 1");
+        if (!(context[g] >= 0.0f && context[g] <= 1.0f)) {
+            throw std::invalid_argument("context[" + std::to_string(g) + "] is " +
+                                        std::to_string(context[g]) + "; it must be from 0 to 1");
         }
         for (int64_t i = groups[g]; i < groups[g + 1]; ++i) {
             for (int64_t s = 0; s < n_signals; ++s) {
@@ -73,8 +73,8 @@ inline std::vector<float> features(Rows<float> values, Span<int64_t> groups, Spa
                 float* out = &phi[(i * n_signals + s) * features_per_signal];
                 out[0] = v / most[s];
                 out[1] = std::log(1.0f + 100.0f * out[0]);
-                out[2] = depth[g] * out[0];
-                out[3] = depth[g] * out[1];
+                out[2] = context[g] * out[0];
+                out[3] = context[g] * out[1];
             }
         }
     }

@@ -183,12 +183,12 @@ def beam_step(
 def token_logprobs(logits: F32, tokens: I32) -> F32:
     """Return log softmax(logits[i])[tokens[i]] for each row of (n, n_vocab)."""
 
-def features(values: F32, groups: I64, depth: F32) -> F32:
+def features(values: F32, groups: I64, context: F32) -> F32:
     """Turn the values of s signals (n, s) into features (n, 4·s), signal j in columns 4j to 4j + 3.
 
     With v clipped at 0 (and 0 where it is NaN, unknown) and m the largest v of a signal in its
-    pool, at least 1: v / m, log(v / m + .01) - log(.01), and both times the pool's depth.
-    `groups` (g + 1) holds offsets: pool i is the rows `groups[i]:groups[i + 1]`; `depth` (g) is
+    pool, at least 1: v / m, log(v / m + .01) - log(.01), and both times the pool's context.
+    `groups` (g + 1) holds offsets: pool i is the rows `groups[i]:groups[i + 1]`; `context` (g) is
     from 0 to 1.
     """
 

@@ -3,10 +3,12 @@
     log P(y | x) = theta . phi(x, y) - log sum over y' of exp(theta . phi(x, y'))
 
 phi holds four features a signal (`csrc/mixer.h`): the value, where 1 is full strength and more than
-1 is put in proportion to the pool's maximum, its logarithm, and both times the depth of the user's
-history: of somebody who took three things the last one says most, of somebody who took three
-hundred their taste does. What a signal does not know counts as 0. theta is kept by the signal's
-name, so that signals may come and go. The arithmetic is in C++; this module names things.
+1 is put in proportion to the pool's maximum, its logarithm, and both times a context from 0 to 1.
+For signals of history that is the depth of the history: of somebody who took three things the last
+one says most, of somebody who took three hundred their taste does. For signals of words it is
+doubt: 1 where no item says half of what was asked, so that meaning has to find what words cannot.
+What a signal does not know counts as 0. theta is kept by the signal's name, so that signals may
+come and go. The arithmetic is in C++; this module names things.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
-FEATURES = ("linear", "log", "deep_linear", "deep_log")
+FEATURES = ("linear", "log", "context_linear", "context_log")
 """The features of one signal, in the order of its columns in phi."""
 SHALLOW, DEEP = 5, 100
 """Histories of so many things have the depth 0 and 1."""
@@ -55,7 +57,7 @@ class Mixer:
     Args:
         names: the signals, in the order of the columns of values.
         theta: per signal its four weights; a signal that is not named weighs nothing, and one with
-            two weights the same for every depth.
+            two weights the same in every context.
     """
 
     def __init__(self, names: Sequence[str], theta: Mapping[str, Sequence[float]]) -> None:
@@ -74,20 +76,22 @@ class Mixer:
             return 0.0
         return float(np.abs(self.theta.reshape(-1, len(FEATURES))[self.names.index(name)]).max())
 
-    def mix(self, values: F32, depth: float = 0.0, share: F32 | None = None) -> Mixed:
+    def mix(self, values: F32, context: float | F32 = 0.0, share: F32 | None = None) -> Mixed:
         """Turn the values of one pool into log-probabilities.
 
         Args:
             values: (n, n_signals) float32, NaN where unknown.
-            depth: of the user's history, 0 to 1 (`depth_of`).
+            context: 0 to 1, of the question or of each signal, (n_signals,) float32.
             share: (n_signals,) float32, how much of each signal's weights counts; None for all.
         """
-        theta = self.theta.astype(np.float32)
+        rows = self.theta.astype(np.float32).reshape(-1, len(FEATURES))
+        rows[:, 2:] *= np.broadcast_to(np.float32(context), len(rows))[:, None]
         if share is not None:
-            theta = theta * np.repeat(share, len(FEATURES))
+            rows *= share[:, None]
+        theta = rows.reshape(-1)
         groups = np.array([0, len(values)], np.int64)
-        deep = np.array([depth], np.float32)
-        phi = _core.features(np.ascontiguousarray(values, np.float32), groups, deep)
+        whole = np.ones(1, np.float32)
+        phi = _core.features(np.ascontiguousarray(values, np.float32), groups, whole)
         logprob = _core.log_softmax(phi, theta, groups)
         weighed = (phi * theta).reshape(len(values), len(self.names), len(FEATURES)).sum(axis=2)
         centered = weighed - weighed.mean(axis=0) if len(values) else weighed
@@ -105,7 +109,7 @@ def fit(
     groups: I64,
     prior: Mixer,
     *,
-    depth: F32 | None = None,
+    context: F32 | None = None,
     l2: float = 1e-3,
     max_steps: int = 500,
     n_threads: int = 2,
@@ -118,7 +122,7 @@ def fit(
             shares sum to 0 teaches nothing.
         groups: (n_questions + 1,) int64, where each question's pool begins.
         prior: theta to start from and to stay near.
-        depth: (n_questions,) float32, of each user's history; None for 0.
+        context: (n_questions,) float32, the same for all signals; None for 0.
         l2: weight of half the squared distance from the prior, beside the mean loss.
         max_steps: where to stop though the loss still falls.
         n_threads: how many cores to use.
@@ -126,8 +130,9 @@ def fit(
     Returns:
         The fitted mixer, and the loss after each step.
     """
-    deep = np.zeros(len(groups) - 1, np.float32) if depth is None else depth
-    phi = _core.features(np.ascontiguousarray(values, np.float32), groups, deep)
+    if context is None:
+        context = np.zeros(len(groups) - 1, np.float32)
+    phi = _core.features(np.ascontiguousarray(values, np.float32), groups, context)
     theta, losses = _core.fit(
         phi, prior.theta, prior.theta, l2, target, groups, max_steps, 1e-5, n_threads
     )

@@ -23,7 +23,7 @@ from pyrec.past import N_EVENTS, weigh
 from pyrec.phrasebook import Phrasebook
 from pyrec.rows import described
 from pyrec.signals.base import F32, I32, U8, Past, Question
-from pyrec.signals.lexical import K1, B
+from pyrec.signals.lexical import K1, B, in_doubt
 from pyrec.tasks.need import NeedTask
 from pyrec.text import analyze, fold, hash_terms
 from pyrec.types import Event, Filter, Need
@@ -82,13 +82,13 @@ class Questions:
             history: item ids that count instead, oldest first.
             where: conditions.
             include_seen: whether what the user took may be recommended.
-            embeds: whether a signal asks for the words' vector.
+            embeds: whether a signal asks for the vector of words that no item says.
         """
         index = self.current()
         need = self.understand(text, index) if text.strip() else None
         mask = self._mask(index, [*conditions(where), *(need.filters if need else ())])
         question = self._question(index, mask, need)
-        if embeds and need is not None and need.text:
+        if embeds and need is not None and need.text and in_doubt(question):
             embedder = self._models.embedder()
             question.vector = embedder.embed_query(need.text) if embedder else None
         if user is not None:

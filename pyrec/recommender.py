@@ -107,7 +107,7 @@ class Recommender:
 
     @property
     def theta(self) -> dict[str, list[float]]:
-        """The weights in use, by signal: linear, log, and what a deep history adds to each."""
+        """The weights in use, by signal: linear, log, and what the context adds (`mixer.py`)."""
         return {name: list(row) for name, row in self._current().theta.items()}
 
     def __enter__(self) -> Recommender:

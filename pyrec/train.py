@@ -221,7 +221,7 @@ def fit(pools: Sequence[Pool], prior: Mixer, *, l2: float) -> Mixer:
     target = np.concatenate([pool.target for pool in pools])
     groups = np.cumsum([0, *(len(pool.target) for pool in pools)]).astype(np.int64)
     depth = np.array([pool.depth for pool in pools], np.float32)
-    return mixer.fit(values, target, groups, prior, depth=depth, l2=l2)[0]
+    return mixer.fit(values, target, groups, prior, context=depth, l2=l2)[0]
 
 
 def loss(theta: Mixer, pools: Sequence[Pool]) -> float:

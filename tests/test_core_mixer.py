@@ -38,10 +38,10 @@ def test_features_agree_with_their_twin(seed, n_signals):
     values = rng.normal(0, 10, (groups[-1], n_signals)).astype(F32)
     values[rng.random(values.shape) < 0.2] = np.nan
     values[rng.random(values.shape) < 0.2] = 0
-    depth = rng.random(5).astype(F32)
-    phi = _core.features(values, groups, depth)
+    context = rng.random(5).astype(F32)
+    phi = _core.features(values, groups, context)
     assert phi.shape == (groups[-1], 4 * n_signals)
-    np.testing.assert_allclose(phi, twins.features(values, groups, depth), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(phi, twins.features(values, groups, context), rtol=1e-5, atol=1e-6)
 
 
 def test_features_of_one_signal_read_share_and_log_and_both_by_depth():
@@ -51,11 +51,11 @@ def test_features_of_one_signal_read_share_and_log_and_both_by_depth():
     np.testing.assert_allclose(phi, [*known, [0] * 4, [0] * 4, [0] * 4], rtol=1e-6)
 
 
-@pytest.mark.parametrize("depth", [-0.1, 1.1, np.nan])
-def test_a_depth_outside_0_to_1_is_refused(depth):
+@pytest.mark.parametrize("context", [-0.1, 1.1, np.nan])
+def test_a_depth_outside_0_to_1_is_refused(context):
     values = np.ones((2, 1), F32)
-    with pytest.raises(ValueError, match=r"depth\[1\] is .*; it must be from 0 to 1"):
-        _core.features(values, np.array([0, 1, 2], np.int64), np.array([0, depth], F32))
+    with pytest.raises(ValueError, match=r"context\[1\] is .*; it must be from 0 to 1"):
+        _core.features(values, np.array([0, 1, 2], np.int64), np.array([0, context], F32))
 
 
 def test_a_pool_that_is_weak_stays_weak():

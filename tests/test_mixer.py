@@ -14,7 +14,7 @@ def test_mixed_probabilities_of_a_pool_sum_to_one(rng):
 
 def test_contributions_say_what_moved_each_item(rng):
     mix = Mixer(["a", "b"], {"a": (2.0, 0.0, -3.0, 0.5), "b": (0.5, 0.1)})
-    mixed = mix.mix(rng.random((9, 2)).astype(np.float32), depth=0.7)
+    mixed = mix.mix(rng.random((9, 2)).astype(np.float32), context=0.7)
     spread = mixed.logprob - mixed.logprob.mean()
     np.testing.assert_allclose(mixed.contributions.sum(axis=1), spread, atol=1e-5)
 
@@ -36,6 +36,13 @@ def test_a_weight_for_deep_histories_counts_as_far_as_a_history_is_deep():
     for depth in (0.0, 0.5, 1.0):
         logprob = mix.mix(values, depth).logprob
         assert logprob[0] - logprob[1] == pytest.approx(2.0 * depth)
+
+
+def test_each_signal_may_have_a_context_of_its_own():
+    mix = Mixer(["a", "b"], {"a": (1.0, 0.0, 2.0), "b": (1.0, 0.0, 4.0)})
+    context = np.array([0.5, 0.25], np.float32)
+    mixed = mix.mix(np.array([[1, 0], [0, 1], [0, 0]], np.float32), context)
+    assert mixed.logprob[:2] - mixed.logprob[2] == pytest.approx([2.0, 2.0])
 
 
 def test_fitting_finds_the_signal_that_tells_the_answers(rng):

@@ -164,9 +164,9 @@ def pools(groups) -> Iterator[slice]:
     return (slice(a, b) for a, b in pairwise(groups))
 
 
-def features(values, groups, depth):
+def features(values, groups, context):
     phi = np.zeros((*values.shape, 4))
-    for pool, deep in zip(pools(groups), depth, strict=True):
+    for pool, deep in zip(pools(groups), context, strict=True):
         v = np.clip(values[pool].astype(np.float64), 0, None)
         m = np.max(np.nan_to_num(v), axis=0, initial=1)
         share = np.nan_to_num(v / m)

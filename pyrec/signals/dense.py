@@ -32,7 +32,11 @@ def _standardized(question: Question, query: F32) -> F32 | None:
 
 
 class Dense(CatalogSignal):
-    """Cosine of question and item in the embedding model's space, standardized."""
+    """Cosine of question and item in the embedding model's space, standardized.
+
+    Questions have a vector where no item says half of their words (`lexical.in_doubt`): beside
+    words that are there it was not shown to add anything.
+    """
 
     name = "dense"
 

@@ -19,6 +19,8 @@ from pyrec.types import Item
 
 K1 = 1.2
 B = 0.75
+DOUBT = 0.5
+"""Where no item has so much of the words that were asked, words are not to be trusted."""
 
 _LITTLE = STOP_WORDS["en"]
 
@@ -97,3 +99,12 @@ class Coverage(CatalogSignal):
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Quote the words, as `lexical` does."""
         return Lexical().why(question, item_idx, item)
+
+
+def in_doubt(question: Question) -> bool:
+    """Tell whether no item says half of what was asked: then meaning has to find what words cannot.
+
+    A question in another language than the catalog's is the plainest case.
+    """
+    covered = Coverage()._once(question)
+    return covered is not None and float(covered.max(initial=0.0)) < DOUBT

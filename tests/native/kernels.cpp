@@ -208,8 +208,8 @@ void test_mixer(Random& random) {
         for (float& v : values) {
             if (random.coin(0.1)) v = std::numeric_limits<float>::quiet_NaN();
         }
-        const std::vector<float> depth(groups.size() - 1, 0.5f);
-        const auto phi = features({values.data(), n, n_signals}, span(groups), span(depth));
+        const std::vector<float> context(groups.size() - 1, 0.5f);
+        const auto phi = features({values.data(), n, n_signals}, span(groups), span(context));
         std::vector<float> target(n, 0.0f);
         for (size_t g = 0; g + 1 < groups.size(); ++g) {
             const int64_t size = groups[g + 1] - groups[g];
