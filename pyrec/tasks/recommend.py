@@ -115,6 +115,8 @@ class RecommendTask:
         mixed = self.mixer.mix(values, context, self._share(question))
         order = np.lexsort((pool, -mixed.logprob))
         path = [f"{len(pool)} candidates"]
+        if question.vector is not None:
+            path.insert(0, "meaning, as no item says half of these words")
         if theta_text > 0.0 and question.model is not None and question.need is not None:
             order = self._generate(question, pool, mixed, order, k, theta_text)
             path.append("titles by beam")
