@@ -17,7 +17,7 @@ from common import CACHE, machine, open_store, table
 
 import pyrec
 from pyrec.decoding import AnswerTrie, BeamConfig, beam_search, read_all
-from pyrec.signals.titles import ask
+from pyrec.signals.titles import SLACK, ask
 from pyrec.weights import FORCED_THETA
 
 POOL, N_QUESTIONS = 50, 12
@@ -58,7 +58,7 @@ def measure(rec, texts: list[str]) -> list[list[object]]:
         for width in agreement:
             fresh = AnswerTrie(sequences)
             fresh.set_bonus(mix)
-            config = BeamConfig(width, alpha=1.0, theta=FORCED_THETA)
+            config = BeamConfig(width, alpha=1.0, theta=FORCED_THETA, slack=SLACK)
             began = time.perf_counter()
             found = beam_search(model, fresh, start, 5, config, neutral)
             seconds[width].append(time.perf_counter() - began)
