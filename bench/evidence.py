@@ -27,7 +27,7 @@ BY_HAND = {"content": (4.0, 0.4), "dense_history": (1.0, 0.2)}
 
 @dataclass
 class Evidence:
-    """One question: ids of its pool, values (n, n_signals), target (n,), all gains, context."""
+    """One question: ids of its pool, values (n, n_signals), target (n,), and all gains."""
 
     set_name: str
     text: str
@@ -35,7 +35,6 @@ class Evidence:
     values: np.ndarray
     target: np.ndarray
     gains: dict[str, float]
-    context: float
 
 
 def collect(
@@ -57,9 +56,7 @@ def collect(
         ids = [item.item_id for item in rec.catalog.items(pool)]
         target = np.array([gains.get(i, 0.0) for i in ids], np.float32)
         values = task.values(question, pool)
-        # Nobody asks who has a history, so the context of all signals is that of words.
-        doubt = float(in_doubt(question))
-        found.append(Evidence(queries.name, text, ids, values, target, dict(gains), doubt))
+        found.append(Evidence(queries.name, text, ids, values, target, dict(gains)))
         seconds = time.perf_counter() - began
         done = f"{n}/{len(queries.queries)} {seconds:.0f} s "
         print(f"\r{queries.name}: {done}", end="", file=sys.stderr)
@@ -77,8 +74,7 @@ def fit(
     values = np.concatenate([e.values for e in useful])
     values[:, ~np.array(keep)] = 0.0
     target = np.concatenate([e.target / e.target.sum() for e in useful]).astype(np.float32)
-    context = np.array([e.context for e in useful], np.float32)
-    fitted, _ = mixer.fit(values, target, groups, prior, context=context, l2=l2)
+    fitted, _ = mixer.fit(values, target, groups, prior, l2=l2)
     return fitted
 
 
@@ -97,7 +93,7 @@ def rank(evidence: Evidence, fitted: mixer.Mixer, keep: Sequence[bool]) -> list[
     """Return item ids, best first."""
     values = evidence.values.copy()
     values[:, ~np.array(keep)] = 0.0
-    logprob = fitted.mix(values, evidence.context).logprob
+    logprob = fitted.mix(values).logprob
     return [evidence.ids[n] for n in np.argsort(-logprob, kind="stable")]
 
 

@@ -3,12 +3,11 @@
     log P(y | x) = theta . phi(x, y) - log sum over y' of exp(theta . phi(x, y'))
 
 phi holds four features a signal (`csrc/mixer.h`): the value, where 1 is full strength and more than
-1 is put in proportion to the pool's maximum, its logarithm, and both times a context from 0 to 1.
-For signals of history that is the depth of the history: of somebody who took three things the last
-one says most, of somebody who took three hundred their taste does. For signals of words it is
-doubt: 1 where no item says half of what was asked, so that meaning has to find what words cannot.
-What a signal does not know counts as 0. theta is kept by the signal's name, so that signals may
-come and go. The arithmetic is in C++; this module names things.
+1 is put in proportion to the pool's maximum, its logarithm, and both times a context from 0 to 1,
+the depth of the user's history: of somebody who took three things the last one says most, of
+somebody who took three hundred their taste does. What a signal does not know counts as 0. theta is
+kept by the signal's name, so that signals may come and go. The arithmetic is in C++; this module
+names things.
 """
 
 from __future__ import annotations
@@ -76,22 +75,20 @@ class Mixer:
             return 0.0
         return float(np.abs(self.theta.reshape(-1, len(FEATURES))[self.names.index(name)]).max())
 
-    def mix(self, values: F32, context: float | F32 = 0.0, share: F32 | None = None) -> Mixed:
+    def mix(self, values: F32, context: float = 0.0, share: F32 | None = None) -> Mixed:
         """Turn the values of one pool into log-probabilities.
 
         Args:
             values: (n, n_signals) float32, NaN where unknown.
-            context: 0 to 1, of the question or of each signal, (n_signals,) float32.
+            context: 0 to 1, the depth of the user's history (`depth_of`).
             share: (n_signals,) float32, how much of each signal's weights counts; None for all.
         """
-        rows = self.theta.astype(np.float32).reshape(-1, len(FEATURES))
-        rows[:, 2:] *= np.broadcast_to(np.float32(context), len(rows))[:, None]
+        theta = self.theta.astype(np.float32)
         if share is not None:
-            rows *= share[:, None]
-        theta = rows.reshape(-1)
+            theta = theta * np.repeat(share, len(FEATURES))
         groups = np.array([0, len(values)], np.int64)
-        whole = np.ones(1, np.float32)
-        phi = _core.features(np.ascontiguousarray(values, np.float32), groups, whole)
+        contexts = np.array([context], np.float32)
+        phi = _core.features(np.ascontiguousarray(values, np.float32), groups, contexts)
         logprob = _core.log_softmax(phi, theta, groups)
         weighed = (phi * theta).reshape(len(values), len(self.names), len(FEATURES)).sum(axis=2)
         centered = weighed - weighed.mean(axis=0) if len(values) else weighed
@@ -122,7 +119,7 @@ def fit(
             shares sum to 0 teaches nothing.
         groups: (n_questions + 1,) int64, where each question's pool begins.
         prior: theta to start from and to stay near.
-        context: (n_questions,) float32, the same for all signals; None for 0.
+        context: (n_questions,) float32; None for 0.
         l2: weight of half the squared distance from the prior, beside the mean loss.
         max_steps: where to stop though the loss still falls.
         n_threads: how many cores to use.

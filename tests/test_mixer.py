@@ -38,13 +38,6 @@ def test_a_weight_for_deep_histories_counts_as_far_as_a_history_is_deep():
         assert logprob[0] - logprob[1] == pytest.approx(2.0 * depth)
 
 
-def test_each_signal_may_have_a_context_of_its_own():
-    mix = Mixer(["a", "b"], {"a": (1.0, 0.0, 2.0), "b": (1.0, 0.0, 4.0)})
-    context = np.array([0.5, 0.25], np.float32)
-    mixed = mix.mix(np.array([[1, 0], [0, 1], [0, 0]], np.float32), context)
-    assert mixed.logprob[:2] - mixed.logprob[2] == pytest.approx([2.0, 2.0])
-
-
 def test_fitting_finds_the_signal_that_tells_the_answers(rng):
     groups = np.arange(0, 401, 8, dtype=np.int64)
     values = rng.random((400, 2)).astype(np.float32)

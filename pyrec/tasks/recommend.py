@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from pyrec.mixer import Mixed, Mixer, depth_of
 from pyrec.signals.base import F32, I32, Question, Signal
-from pyrec.signals.lexical import in_doubt
 from pyrec.signals.titles import rerank
 from pyrec.types import Item, Reason
 
@@ -25,8 +24,6 @@ HISTORY = frozenset(
     )
 )
 """The signals that read the user's past."""
-WORDS = frozenset(("lexical", "coverage", "phrases", "dense", "popular", "titles"))
-"""The signals that read what was asked, or stand beside those."""
 BESIDE_WORDS = 0.35
 """How much of their weights counts where something was asked in words: these come first. By hand;
 no data set here has both."""
@@ -111,8 +108,8 @@ class RecommendTask:
         pool = self.answers(question)
         if not len(pool):
             return Ranked(pool, *_empty(len(self.signals)), ())
-        values, context = self.values(question, pool), self.context(question)
-        mixed = self.mixer.mix(values, context, self._share(question))
+        depth = depth_of(len(question.taken))
+        mixed = self.mixer.mix(self.values(question, pool), depth, self._share(question))
         order = np.lexsort((pool, -mixed.logprob))
         path = [f"{len(pool)} candidates"]
         if question.vector is not None:
@@ -122,12 +119,6 @@ class RecommendTask:
             path.append("titles by beam")
         best = order[:k]
         return Ranked(pool[best], mixed.logprob[best], mixed.contributions[best], tuple(path))
-
-    def context(self, question: Question) -> F32:
-        """Say of each signal how far its weights for a context count, (n_signals,) float32."""
-        doubt, depth = float(in_doubt(question)), depth_of(len(question.taken))
-        names = self.mixer.names
-        return np.array([doubt if n in WORDS else depth for n in names], np.float32)
 
     def _share(self, question: Question) -> F32 | None:
         if not question.has_words:
