@@ -17,6 +17,7 @@ from query_sets import QuerySet
 import pyrec
 from pyrec import mixer
 from pyrec.signals.base import Signal
+from pyrec.signals.dense import Dense
 from pyrec.signals.lexical import in_doubt
 from pyrec.tasks.recommend import RecommendTask
 
@@ -48,14 +49,16 @@ def collect(
     for n, (text, gains) in enumerate(queries.queries.items(), 1):
         question = rec.question(text)
         question.model = rec.models.text() if with_model else None
-        # The recommender embeds a question only where the shipped theta asks for it.
-        embedder = rec.models.embedder() if in_doubt(question) else None
+        # Embedded always: what meaning names makes harder pools to tell the answers from.
+        embedder = rec.models.embedder()
         question.vector = embedder.embed_query(question.need.text) if embedder else None
         # By row, so that ties fall as they do in the product and not in the order of admission.
         pool = np.sort(task.answers(question))
         ids = [item.item_id for item in rec.catalog.items(pool)]
         target = np.array([gains.get(i, 0.0) for i in ids], np.float32)
         values = task.values(question, pool)
+        if not in_doubt(question):
+            values[:, names.index(Dense.name)] = np.nan  # as in the recommender
         found.append(Evidence(queries.name, text, ids, values, target, dict(gains)))
         seconds = time.perf_counter() - began
         done = f"{n}/{len(queries.queries)} {seconds:.0f} s "
