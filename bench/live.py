@@ -27,7 +27,7 @@ MODEL = "multilingual-e5-small"
 N_WORDS, DIM = 20_000, 384
 N_ASKED = 400
 MOST_VECTORS = 100_000
-"""A catalog with more items has none here: computing them takes hours, reading them all 40 ms."""
+"""A larger catalog has none here: storing them takes longer than all the rest."""
 
 
 def items(n: int):

@@ -23,6 +23,7 @@ from evidence import BY_HAND, collect, cross_validate, fit
 from pyrec import signals
 from pyrec.bootstrap import paired_bootstrap
 from pyrec.signals.titles import Titles
+from pyrec.train import LEARNED
 
 L2 = 1e-3
 
@@ -83,10 +84,11 @@ def write(train: list, names: list[str], keep: list[bool]) -> None:
     print("no weight: " + ", ".join(n for n, k in zip(names, keep, strict=True) if not k))
     fitted = fit(train, names, keep, L2)
     path = ROOT / "pyrec" / "prior.json"
-    rounded = {name: [round(w, 4) for w in row] for name, row in fitted.as_dict().items()}
-    kinds = "linear, log, context linear, context log"
-    about = f"theta by signal: {kinds}; written by bench/search_quality.py --write"
-    path.write_text(json.dumps({"about": about, "theta": rounded}, indent=2) + "\n")
+    kept = json.loads(path.read_text())
+    for name, row in fitted.as_dict().items():
+        if name not in LEARNED:  # no question here has a history: those are history_prior.py's
+            kept["theta"][name] = [round(w, 4) for w in row]
+    path.write_text(json.dumps(kept, indent=2) + "\n")
     print(f"wrote {path}")
 
 

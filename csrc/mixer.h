@@ -37,10 +37,10 @@ constexpr int64_t features_per_signal = 4;
 // where it is unknown (NaN), and m = max(1, largest v of its pool). A value of 1 is full strength:
 // where all of a pool is weak, it stays weak, and only what goes past 1 is put in proportion.
 //
-//   share   v / m
-//   log     log(v / m + .01) - log(.01)     tells small shares apart; 0 for 0, 4.6 for 1
-//   context · share, context · log              what a signal is worth changes with the question;
-//                                               context (n_groups), 0 to 1, says how far
+//   share                 v / m
+//   log                   log(v / m + .01) - log(.01)   tells small shares apart; 0 to 4.6
+//   context times both    what a signal is worth changes with the question; context (n_groups), 0
+//                         to 1, says how far
 inline std::vector<float> features(Rows<float> values, Span<int64_t> groups, Span<float> context) {
     check_offsets(groups, values.n_rows, "groups");
     check_size(context.size, groups.size - 1, "context");

@@ -178,9 +178,8 @@ def answers_of(log: Log, users: Sequence[int], config: TrainConfig) -> Flags:
         if short:
             hidden[places[-1]] = True
         else:
-            hidden[rng.choice(places, max(1, round(config.share * len(places))), replace=False)] = (
-                True
-            )
+            n = max(1, round(config.share * len(places)))
+            hidden[rng.choice(places, n, replace=False)] = True
     return hidden
 
 

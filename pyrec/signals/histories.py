@@ -254,11 +254,13 @@ class Beside(_Transitions):
         return None if sums is None else _damped(self.name, sums[1], crowd)
 
 
-class _Popularity(CrowdSignal):
-    """The logarithm of a number that does not depend on who asks; for questions without words.
+class Taken(CrowdSignal):
+    """log(1 + how many times an item was taken); for questions without words.
 
     Words are answered by what fits them; there the catalog's own number speaks (`popular`).
     """
+
+    name = "taken"
 
     def by_number(self, question: Question, crowd: Crowd) -> F32 | None:
         """Score all; None where the question has words, or few users have a history."""
@@ -266,25 +268,16 @@ class _Popularity(CrowdSignal):
         return None if question.has_words or few else np.log1p(self._number(crowd))
 
     def _number(self, crowd: Crowd) -> F32:
-        raise NotImplementedError
+        return crowd.count
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
-        """Give the number of times the item was taken."""
+        """Give the number."""
         crowd = question.crowd
         number = crowd.number_of[item_idx] if crowd is not None else -1
         return f"taken {crowd.count[number]:.0f} times" if crowd and number >= 0 else ""
 
 
-class Taken(_Popularity):
-    """log(1 + how many times an item was taken)."""
-
-    name = "taken"
-
-    def _number(self, crowd: Crowd) -> F32:
-        return crowd.count
-
-
-class Lately(_Popularity):
+class Lately(Taken):
     """The same, what users took last counting most: what is on the rise, what is out of fashion."""
 
     name = "lately"

@@ -40,8 +40,8 @@ class NeedConfig:
             to .84 against .79).
         n_phrases: how many phrases a need has at most.
         slack: how far below the worst of twice so many phrases a branch may stand and go on. At 0
-            the text model reads half as many tokens as without a bound, and precision@5 of the
-            words that prompts were chosen with stays the same.
+            the text model reads 7.7 tokens of branches on product queries where without a bound it
+            reads 12.8, and the words that prompts were chosen with find as much.
     """
 
     num_beams: int = 4

@@ -18,10 +18,7 @@ from pyrec.signals.titles import rerank
 from pyrec.types import Item, Reason
 
 HISTORY = frozenset(
-    (
-        *("content", "dense_history", "after", "near", "next", "beside", "together"),
-        *("linear", "linear_recent"),
-    )
+    ["content", "dense_history", "after", "near", "next", "beside", "together", "linear", "linear_recent"]
 )
 """The signals that read the user's past."""
 BESIDE_WORDS = 0.35
