@@ -16,10 +16,10 @@ from query_sets import QuerySet
 
 import pyrec
 from pyrec import mixer
+from pyrec.ranking import Ranker
 from pyrec.signals.base import Signal
 from pyrec.signals.dense import Dense
 from pyrec.signals.lexical import in_doubt
-from pyrec.tasks.recommend import RecommendTask
 
 # No question of these sets has a history, so nothing here can fit the signals of history: these
 # are set by hand, about what makes one liked item outweigh popularity.
@@ -43,7 +43,7 @@ def collect(
 ) -> list[Evidence]:
     """Ask every question of a set and keep what the signals say of the pool."""
     names = [s.name for s in signals]
-    task = RecommendTask(signals, mixer.Mixer(names, {}))
+    task = Ranker(signals, mixer.Mixer(names, {}))
     found = []
     began = time.perf_counter()
     for n, (text, gains) in enumerate(queries.queries.items(), 1):

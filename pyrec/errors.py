@@ -5,7 +5,8 @@
     ├─ CatalogError    UnknownItemError, ImportRowError
     ├─ EventError      InvalidEventError
     ├─ ModelError      ModelNotFoundError, ModelFileError, ChecksumError, ContextLengthError
-    └─ DecodingError   EmptyAnswerSpaceError
+    ├─ DecodingError   EmptyAnswerSpaceError
+    └─ TaskError       UnknownTaskError, PromptError
 
 Each message names the thing, the value and the next step. A wrong shape, dtype or `k` is the
 caller's slip and stays a `ValueError` or `TypeError`.
@@ -85,3 +86,15 @@ class DecodingError(PyrecError):
 
 class EmptyAnswerSpaceError(DecodingError):
     """There is nothing to choose from."""
+
+
+class TaskError(PyrecError):
+    """A task could not be asked."""
+
+
+class UnknownTaskError(TaskError):
+    """A task that neither pyrec nor an installed package offers."""
+
+
+class PromptError(TaskError):
+    """A file of prompts with a mistake."""

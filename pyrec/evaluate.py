@@ -22,9 +22,9 @@ from pyrec.events import EventLog
 from pyrec.index import Index
 from pyrec.mixer import Mixer, depth_of, shipped_theta
 from pyrec.questions import Questions
+from pyrec.ranking import Ranker
 from pyrec.replay import Asked, Flags, Log, Replay, read_log
 from pyrec.signals.base import F32, I32
-from pyrec.tasks.recommend import RecommendTask
 from pyrec.times import people_of
 from pyrec.train import Progress
 
@@ -74,7 +74,7 @@ def evaluate(
     catalog: Catalog,
     events: EventLog,
     questions: Questions,
-    task: RecommendTask,
+    task: Ranker,
     config: EvaluateConfig,
     progress: Progress,
 ) -> Evaluation:
@@ -187,7 +187,7 @@ def _weights(mixer: Mixer) -> str:
 def _lists(
     replay: Replay,
     questions: Questions,
-    task: RecommendTask,
+    task: Ranker,
     asked: Sequence[Asked],
     index: Index,
     config: EvaluateConfig,
@@ -229,7 +229,7 @@ def _lists(
 def _best(
     mixer: Mixer, pool: I32, values: F32, depth: float, k: int, left_out: int | None = None
 ) -> I32:
-    """Return the k likeliest rows of a pool, as `RecommendTask.rank` orders them."""
+    """Return the k likeliest rows of a pool, as `Ranker.rank` orders them."""
     if not len(pool):
         return pool
     share = None

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pyrec import prompts
 from pyrec.loaded import LoadedModels
 from pyrec.phrasebook import Phrasebook
+from pyrec.prompts import Prompt
 from pyrec.vectors import Vectors
 
 
@@ -23,12 +23,13 @@ class IndexProgress:
     total: float
 
 
-def weigh_phrases(book: Phrasebook, language: str, models: LoadedModels) -> Iterator[IndexProgress]:
+def weigh_phrases(
+    book: Phrasebook, wording: Prompt, models: LoadedModels
+) -> Iterator[IndexProgress]:
     """Read what the phrases are worth to the text model, where there is one and it is not known."""
     model = models.text()
     if model is None or not book.phrases:
         return
-    wording = prompts.load(language, "need")
     if book.trie(model, models.text_name, wording).has_prior:
         return
     # Many branches at once read a whole trie faster, and need more memory meanwhile.

@@ -16,7 +16,7 @@ import numpy as np
 
 from pyrec.interactions import Crowd
 from pyrec.linear_model import LinearModel
-from pyrec.mixer import FEATURES
+from pyrec.mixer import FEATURES, RANKING
 from pyrec.store import Store
 
 _LINEAR = "linear"
@@ -58,13 +58,14 @@ class Learned:
         ).fetchone()
         return row[0] if row else 0
 
-    def theta(self) -> dict[str, list[float]]:
-        """Return the weights that training found, by signal; empty before the first."""
+    def theta(self, task: str = RANKING) -> dict[str, list[float]]:
+        """Return the weights of a task that training found, by signal; empty before the first."""
         rows = self._store.db.execute("SELECT name, value FROM weights WHERE user_id = ''")
         found: dict[str, list[float]] = {}
         for name, value in rows.fetchall():
-            signal, _, feature = name.rpartition(":")
-            if feature in FEATURES:
+            of_task, _, rest = name.rpartition("/")
+            signal, _, feature = rest.rpartition(":")
+            if (of_task or RANKING) == task and feature in FEATURES:
                 found.setdefault(signal, [0.0] * len(FEATURES))[FEATURES.index(feature)] = value
         return found
 

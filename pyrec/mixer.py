@@ -29,6 +29,8 @@ I64 = npt.NDArray[np.int64]
 
 FEATURES = ("linear", "log", "context_linear", "context_log")
 """The features of one signal, in the order of its columns in phi."""
+RANKING = "recommend"
+"""The task whose weights stand without its name, as they did before there were others."""
 SHALLOW, DEEP = 5, 100
 """Histories of so many things have the depth 0 and 1."""
 
@@ -41,9 +43,9 @@ def depth_of(n_taken: int) -> float:
 
 @dataclass(frozen=True)
 class Mixed:
-    """A pool after mixing: logprob (n,) float32, and contributions (n, n_signals) float32.
+    """Pools after mixing: logprob (n,) float32, and contributions (n, n_signals) float32.
 
-    A contribution is theta . phi of one signal, less its mean over the pool.
+    A contribution is theta . phi of one signal, less its mean over its pool.
     """
 
     logprob: F32
@@ -75,24 +77,35 @@ class Mixer:
             return 0.0
         return float(np.abs(self.theta.reshape(-1, len(FEATURES))[self.names.index(name)]).max())
 
-    def mix(self, values: F32, context: float = 0.0, share: F32 | None = None) -> Mixed:
-        """Turn the values of one pool into log-probabilities.
+    def mix(
+        self,
+        values: F32,
+        context: float = 0.0,
+        share: F32 | None = None,
+        groups: I64 | None = None,
+    ) -> Mixed:
+        """Turn the values of pools into log-probabilities.
 
         Args:
             values: (n, n_signals) float32, NaN where unknown.
             context: 0 to 1, the depth of the user's history (`depth_of`).
             share: (n_signals,) float32, how much of each signal's weights counts; None for all.
+            groups: (n_pools + 1,) int64, where each pool begins; none is empty. None for one pool.
         """
         theta = self.theta.astype(np.float32)
         if share is not None:
             theta = theta * np.repeat(share, len(FEATURES))
-        groups = np.array([0, len(values)], np.int64)
-        contexts = np.array([context], np.float32)
+        if groups is None:
+            groups = np.array([0, len(values)], np.int64)
+        contexts = np.full(len(groups) - 1, context, np.float32)
         phi = _core.features(np.ascontiguousarray(values, np.float32), groups, contexts)
         logprob = _core.log_softmax(phi, theta, groups)
         weighed = (phi * theta).reshape(len(values), len(self.names), len(FEATURES)).sum(axis=2)
-        centered = weighed - weighed.mean(axis=0) if len(values) else weighed
-        return Mixed(logprob, centered.astype(np.float32))
+        if len(values):
+            sizes = np.diff(groups)
+            means = np.add.reduceat(weighed, groups[:-1], axis=0) / sizes[:, None]
+            weighed = weighed - np.repeat(means, sizes, axis=0)
+        return Mixed(logprob, weighed.astype(np.float32))
 
     def as_dict(self) -> dict[str, tuple[float, ...]]:
         """Return theta by name."""
@@ -138,8 +151,12 @@ def fit(
     return Mixer(prior.names, by_name), losses
 
 
-def shipped_theta() -> dict[str, list[float]]:
-    """Return the theta that comes with pyrec, fitted by `bench/search_quality.py`."""
+def shipped_theta(task: str = RANKING) -> dict[str, list[float]]:
+    """Return the theta of a task that comes with pyrec, by signal.
+
+    Fitted by `bench/search_quality.py`, `history_prior.py` and `tasks.py`.
+    """
     text = resources.files("pyrec").joinpath("prior.json").read_text(encoding="utf-8")
-    theta: dict[str, list[float]] = json.loads(text)["theta"]
+    prior = json.loads(text)
+    theta: dict[str, list[float]] = prior["theta"] if task == RANKING else prior["tasks"][task]
     return theta

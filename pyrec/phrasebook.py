@@ -19,6 +19,7 @@ from pyrec.lm import TextModel
 from pyrec.phrases import mine
 from pyrec.prompts import Prompt
 from pyrec.store import Store
+from pyrec.survey import Survey, survey
 from pyrec.text import analyze, fold, hash_terms, term_hash, words
 
 MAX_VALUES = 2000
@@ -32,7 +33,11 @@ GROWTH = 0.1
 
 
 class Phrasebook:
-    """The phrases of one catalog, as written there, attribute values first."""
+    """The phrases of one catalog, as written there, attribute values first.
+
+    Attributes:
+        survey: the catalog's columns, as questions name them; see `load`.
+    """
 
     def __init__(self, store: Store, catalog: Catalog) -> None:
         self._store = store
@@ -40,6 +45,7 @@ class Phrasebook:
         self._phrases: tuple[str, ...] = ()
         self._values: dict[str, str] = {}
         self._columns: dict[str, str] = {}
+        self.survey = Survey({}, {})
         self._version = -1
         self._tries: dict[str, tuple[int, AnswerTrie]] = {}
         self._weighed: tuple[AnswerTrie, int, float] | None = None
@@ -47,17 +53,17 @@ class Phrasebook:
     @property
     def phrases(self) -> tuple[str, ...]:
         """The phrases, most frequent first within values and within titles."""
-        self._load()
+        self.load()
         return self._phrases
 
     def value(self, text: str) -> str | None:
         """Return the attribute value that a text is, case and accents aside; None if it is none."""
-        self._load()
+        self.load()
         return self._values.get(fold(text).strip())
 
     def column(self, phrase: str) -> str:
         """Return the attribute that a phrase is a value of, "" for a phrase of titles."""
-        self._load()
+        self.load()
         return self._columns.get(phrase, "")
 
     def refresh(self) -> bool:
@@ -73,7 +79,7 @@ class Phrasebook:
         known = {fold(v) for v in values}
         titles = (title for _, title in self._catalog.titles())
         mined = [p for p in mine(titles, max_phrases=MAX_MINED) if fold(p) not in known]
-        book = {"columns": columns, "mined": mined}
+        book = {"columns": columns, "mined": mined, "survey": survey(self._catalog).as_json()}
         data = json.dumps(book, ensure_ascii=False)
         self._store.keep_derived("phrases", version, data.encode("utf-8"))
         return True
@@ -84,7 +90,7 @@ class Phrasebook:
         Raises:
             EmptyAnswerSpaceError: the catalog has no phrases.
         """
-        self._load()
+        self.load()
         stamp = self._stamp(prompt)
         if name not in self._tries or self._tries[name][0] != stamp:
             tokens = [model.tokenize(prompt.lead + phrase) for phrase in self._phrases]
@@ -148,10 +154,14 @@ class Phrasebook:
         """Return a number that changes with the phrases or the prompt."""
         return term_hash("\n".join((prompt.text, *prompt.neutral, *self._phrases)))
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Read what the last mining kept, where it was not read yet."""
         kept = self._store.derived("phrases")
         if kept is not None and kept[0] != self._version:
             book = json.loads(kept[1])
+            # A store of an older pyrec has none; the next import keeps one.
+            told = book.get("survey")
+            self.survey = Survey.from_json(told) if told else survey(self._catalog)
             self._columns = book["columns"]
             self._phrases = (*self._columns, *book["mined"])
             self._values = {fold(v).strip(): v for v in reversed(list(self._columns))}

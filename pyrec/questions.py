@@ -7,7 +7,7 @@ here: what is left out, and how much of a history counts.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -20,30 +20,33 @@ from pyrec.interactions import Crowd, Interactions
 from pyrec.learned import Learned
 from pyrec.loaded import LoadedModels
 from pyrec.past import N_EVENTS, weigh
-from pyrec.phrasebook import Phrasebook
 from pyrec.rows import described
 from pyrec.signals.base import F32, I32, U8, Past, Question
 from pyrec.signals.lexical import K1, B, in_doubt
-from pyrec.tasks.need import NeedTask
 from pyrec.text import analyze, fold, hash_terms
 from pyrec.types import Event, Filter, Need
 from pyrec.vectors import Vectors
 
 N_PAST = 30
 """How many of the newest things are read word by word; signals let older ones fade to nothing."""
+N_TITLES = 200
+"""How many titles with the same words are looked at for their order."""
 N_TAKEN = 2000
 """How much of a very long history counts."""
 
 
 class Questions:
-    """Encodes questions over one store."""
+    """Encodes questions over one store.
+
+    Attributes:
+        understand: turns words of a user into a need; the need task puts itself here.
+    """
 
     def __init__(
         self,
         catalog: Catalog,
         events: EventLog,
         interactions: Interactions,
-        book: Phrasebook,
         vectors: Vectors | None,
         models: LoadedModels,
         learned: Learned,
@@ -51,11 +54,11 @@ class Questions:
         self._catalog = catalog
         self._events = events
         self._interactions = interactions
-        self._book = book
         self._vectors = vectors
         self._models = models
         self._learned = learned
         self._index: Index | None = None
+        self.understand: Callable[[str, str | None, Index], Need] = _words_only
         self._lock = threading.Lock()
 
     def current(self) -> Index:
@@ -85,7 +88,7 @@ class Questions:
             embeds: whether a signal asks for the vector of words that no item says.
         """
         index = self.current()
-        need = self.understand(text, index) if text.strip() else None
+        need = self.understand(text, user, index) if text.strip() else None
         mask = self._mask(index, [*conditions(where), *(need.filters if need else ())])
         question = self._question(index, mask, need)
         if embeds and need is not None and need.text and in_doubt(question):
@@ -123,10 +126,26 @@ class Questions:
         question.history = self._past(newest, [1.0] * len(newest))
         return question
 
-    def understand(self, text: str, index: Index) -> Need:
-        """Say what words mean in the catalog's own."""
-        ask = NeedTask(self._book, index, has_prices=self._has_prices())
-        return ask(text, self._is_title(text, index), self._models.text, self._models.text_name)
+    def is_title(self, text: str, index: Index) -> bool:
+        """Tell whether a text is the title of an item, case and accents aside."""
+        terms = hash_terms(list(dict.fromkeys(analyze(text, index.language))))
+        if not len(terms):
+            return False
+        # An item with just these words as its title stands among the first by BM25.
+        ones = np.ones(len(terms), np.float32)
+        scores = index.text.bm25(terms, ones, K1, B, index.live)
+        rows, _ = _core.topk(scores, 20, index.live)
+        wanted = fold(text).strip()
+        return any(fold(title).strip() == wanted for title in self.titles(rows))
+
+    def stands_in_title(self, words: str, index: Index) -> bool:
+        """Tell whether words stand in just this order in a title."""
+        terms = hash_terms(list(dict.fromkeys(analyze(words, index.language))))
+        if not len(terms):
+            return False
+        rows = index.text.containing(terms)
+        rows = rows[index.live[rows] != 0][:N_TITLES]
+        return any(fold(words) in fold(title) for title in self.titles(rows))
 
     def titles(self, rows: I32) -> list[str]:
         """Return the titles of rows."""
@@ -195,19 +214,9 @@ class Questions:
             mask[self._catalog.mask(filters)[: len(mask)] == 0] = 0
         return mask
 
-    def _has_prices(self) -> bool:
-        return any(c.name == "price" for c in self._catalog.columns())
 
-    def _is_title(self, text: str, index: Index) -> bool:
-        terms = hash_terms(list(dict.fromkeys(analyze(text, index.language))))
-        if not len(terms):
-            return False
-        # An item with just these words as its title stands among the first by BM25.
-        ones = np.ones(len(terms), np.float32)
-        scores = index.text.bm25(terms, ones, K1, B, index.live)
-        rows, _ = _core.topk(scores, 20, index.live)
-        wanted = fold(text).strip()
-        return any(fold(title).strip() == wanted for title in self.titles(rows))
+def _words_only(text: str, user: str | None, index: Index) -> Need:
+    return Need(text, tuple(dict.fromkeys(analyze(text, index.language))))
 
 
 def ages_of(same: U8) -> F32:

@@ -6,14 +6,12 @@ a history weighs, when which model is asked. The work is done in `tasks/`.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
-from pyrec import signals
+from pyrec import signals, tasks
 from pyrec.catalog import Catalog
 from pyrec.errors import UnknownItemError
 from pyrec.evaluate import EvaluateConfig, evaluate
@@ -29,16 +27,19 @@ from pyrec.learned import Learned
 from pyrec.loaded import AUTO, LoadedModels, ModelChoice
 from pyrec.mixer import shipped_theta
 from pyrec.phrasebook import Phrasebook
+from pyrec.prompts import Prompt, Prompts
 from pyrec.questions import Questions
 from pyrec.signals.base import Question
 from pyrec.store import Store
-from pyrec.tasks.recommend import Ranked, RecommendTask
+from pyrec.tasks.base import Ask, Context, Task
+from pyrec.tasks.need import NeedTask
+from pyrec.tasks.recommend import MAX_K, RecommendTask
 from pyrec.train import Progress, TrainConfig, TrainReport, train
-from pyrec.types import Event, Filter, Item, Need, Slate, Suggestion
+from pyrec.types import Event, Filter, Item, Need, Slate
 from pyrec.vectors import Vectors
 from pyrec.weights import Weights
 
-MAX_K = 1000
+T = TypeVar("T")
 
 
 def open(
@@ -46,6 +47,7 @@ def open(
     *,
     text_model: ModelChoice = AUTO,
     embedding_model: ModelChoice = AUTO,
+    prompts: str | Path | None = None,
 ) -> Recommender:
     """Open a store and make it answer.
 
@@ -54,13 +56,16 @@ def open(
         text_model: a name from `pyrec models list`, the path of a GGUF, "auto" for the best on
             this device, or None to go without.
         embedding_model: the same for the model that turns text into vectors.
+        prompts: a TOML file whose wording replaces that of `pyrec/prompts/`, or None.
 
     Raises:
         StoreError: the file cannot be used.
         ModelError: a model that was named cannot be used.
+        PromptError: the file of prompts has a mistake.
     """
+    wording = Prompts(prompts)
     models = LoadedModels(text_model, embedding_model)
-    return Recommender(Store.open(path), models)
+    return Recommender(Store.open(path), models, wording)
 
 
 class Recommender:
@@ -70,11 +75,12 @@ class Recommender:
     the same for the same store and models.
     """
 
-    def __init__(self, store: Store, models: LoadedModels) -> None:
+    def __init__(self, store: Store, models: LoadedModels, prompts: Prompts | None = None) -> None:
         self.store = store
         self.catalog = Catalog(store)
         self.events = EventLog(store)
         self.models = models
+        self.prompts = prompts or Prompts()
         self._book = Phrasebook(store, self.catalog)
         name = models.embedding_name
         self._vectors = Vectors(store, self.catalog, name) if name else None
@@ -84,12 +90,24 @@ class Recommender:
             self.catalog,
             self.events,
             self.interactions,
-            self._book,
             self._vectors,
             models,
             self.learned,
         )
         self._weights, self._trained = Weights.of(self.learned), self.learned.version
+        self.questions.understand = NeedTask(self._context()).understand
+
+    def _context(self) -> Context:
+        return Context(
+            self.catalog,
+            self.events,
+            self._book,
+            self.models,
+            self.learned,
+            self.questions,
+            self.prompts,
+            self._current(),
+        )
 
     def use_theta(self, theta: Mapping[str, Sequence[float]]) -> None:
         """Rank by these weights, by signal as in `theta`, until the next training.
@@ -163,7 +181,7 @@ class Recommender:
                 None for all.
         """
         self._book.refresh()
-        yield from weigh_phrases(self._book, self.catalog.language, self.models)
+        yield from weigh_phrases(self._book, self._wording("need"), self.models)
         if self._vectors is not None:
             yield from embed_items(self._vectors, self.models, n_vectors)
 
@@ -180,7 +198,7 @@ class Recommender:
         *,
         user: str | None = None,
         history: Sequence[str] = (),
-        k: int = 10,
+        k: int | None = None,
         where: Sequence[str | Filter] = (),
         include_seen: bool = False,
         generate: bool | str = False,
@@ -192,7 +210,8 @@ class Recommender:
             user: whose history counts; None for nobody's.
             history: item ids that count instead, oldest first, for a visitor who is not known:
                 nothing is kept of it, and ids that the catalog does not hold count nothing.
-            k: how many items, 1 to 1,000; fewer come where fewer fit.
+            k: how many items, 1 to 1,000; fewer come where fewer fit. None for as many as the words
+                ask for ("three comedies"), else 10.
             where: conditions that each item must meet, such as `price<=300`.
             include_seen: also items that the user did something with; never disliked ones.
             generate: True lets the text model re-order the best by a beam over their titles;
@@ -203,31 +222,12 @@ class Recommender:
                 are given.
             CatalogError: a condition that cannot be read, or names no column.
         """
-        began = time.perf_counter()
-        _check_k(k)
         if generate not in (False, True, "catalog"):
             raise ValueError(f"generate is {generate!r}; use False, True or 'catalog'")
-        if isinstance(history, str):
-            raise TypeError(f"history is {history!r}; give a list of item ids")
-        if user is not None and history:
-            raise ValueError("give a user, whose history is known here, or a history, not both")
-        weights = self._current()
-        task = weights.generating if generate == "catalog" else weights.task
-        theta_text = weights.of_titles(forced=generate is True)
-
-        def ask() -> tuple[Question, Ranked, list[Item]]:
-            question = self.question(
-                text, user=user, history=history, where=where, include_seen=include_seen
-            )
-            if question.need and question.need.text and (generate or theta_text > 0.0):
-                question.model = self.models.text()
-            ranked = task.rank(question, k, theta_text)
-            if generate and question.model is None:
-                why = "no text model" if text.strip() else "no question"
-                ranked = replace(ranked, path=(*ranked.path, f"no titles generated: {why}"))
-            return question, ranked, self.catalog.items(ranked.item_idx)
-
-        return self._slate(task, *_consistent(ask), user, began)
+        return self._answer(
+            RecommendTask(self._context(), self),
+            _ask(text, user, history, where, k, include_seen=include_seen, generate=generate),
+        )
 
     def question(
         self,
@@ -239,12 +239,12 @@ class Recommender:
         include_seen: bool = False,
     ) -> Question:
         """Encode a question as signals read it; `recommend` starts here."""
-        embeds = self._current().asks("dense")
-        return self.questions.ask(
-            text, user, history, where, include_seen=include_seen, embeds=embeds
-        )
+        ask = _ask(text, user, history, where, None, include_seen=include_seen)
+        return RecommendTask(self._context()).encode(ask).question
 
-    def similar(self, item_id: str, *, k: int = 10, where: Sequence[str | Filter] = ()) -> Slate:
+    def similar(
+        self, item_id: str, *, k: int | None = None, where: Sequence[str | Filter] = ()
+    ) -> Slate:
         """Recommend items like one item.
 
         Raises:
@@ -252,20 +252,32 @@ class Recommender:
             ValueError: k is out of range.
             CatalogError: a condition that cannot be read, or names no column.
         """
-        began = time.perf_counter()
-        _check_k(k)
-        task = self._current().task
+        ask = _ask("", None, (), where, k, items=(item_id,))
+        return self._answer(RecommendTask(self._context(), self), ask)
 
-        def ask() -> tuple[Question, Ranked, list[Item]]:
-            question = self.questions.like(item_id, where)
-            ranked = task.rank(question, k, 0.0)
-            return question, ranked, self.catalog.items(ranked.item_idx)
+    def need(self, text: str, *, user: str | None = None) -> Need:
+        """Say what a question means in the catalog's own words.
 
-        return self._slate(task, *_consistent(ask), None, began)
+        Args:
+            text: the question, any language.
+            user: whose likes, dislikes and corrections count; None for nobody's.
+        """
+        return self._answer(NeedTask(self._context()), _ask(text, user))
 
-    def need(self, text: str) -> Need:
-        """Say what a question means in the catalog's own words."""
-        return self.questions.understand(text, self.questions.current())
+    def ask(self, task: str, text: str = "", **asked: Any) -> Any:
+        """Ask any task by its name, those of installed packages included.
+
+        Args:
+            task: its name, such as `recommend`, or one that a package offers.
+            text: the words.
+            asked: what else `tasks.base.Ask` holds: user, items, history, where, k; anything more
+                goes to the task as its own options.
+
+        Raises:
+            UnknownTaskError: there is none with this name.
+        """
+        kind = tasks.find(task)
+        return self._answer(kind(self._context()), _ask(text, **asked))
 
     # Feedback
 
@@ -340,7 +352,7 @@ class Recommender:
             CatalogError: the catalog is empty.
             EventError: nobody has both a past and an answer.
         """
-        asks = (self.catalog, self.events, self.questions, self._current().task)
+        asks = (self.catalog, self.events, self.questions, self._current().ranker)
         return evaluate(*asks, config or EvaluateConfig(), progress)
 
     def log_shown(self, user: str, item_ids: Sequence[str]) -> None:
@@ -359,42 +371,40 @@ class Recommender:
 
     # How an answer is made
 
-    def _slate(
-        self,
-        task: RecommendTask,
-        question: Question,
-        ranked: Ranked,
-        items: Sequence[Item],
-        user: str | None,
-        began: float,
-    ) -> Slate:
-        suggestions = tuple(
-            Suggestion(
-                item,
-                float(ranked.logprob[n]),
-                task.reasons(question, int(ranked.item_idx[n]), item, ranked.contributions[n]),
-            )
-            for n, item in enumerate(items)
-        )
-        path = (*(question.need.path if question.need else ()), *ranked.path)
-        ms = 1000.0 * (time.perf_counter() - began)
-        return Slate(suggestions, path, ms, question.need, user, self)
+    def _answer(self, task: Task[Any, T], ask: Ask) -> T:
+        """Ask again where an item was removed while the answer was made."""
+        known = [i for i in ask.items if self.catalog.idx(i) >= 0]
+        for _ in range(3):
+            try:
+                return task(ask)
+            except UnknownItemError:
+                if any(row < 0 for row in self.catalog.idxs(known)):
+                    raise
+        return task(ask)
+
+    def _wording(self, use: str) -> Prompt:
+        return self.prompts.load(self.catalog.language, use)
 
 
-def _consistent(
-    ask: Callable[[], tuple[Question, Ranked, list[Item]]],
-) -> tuple[Question, Ranked, list[Item]]:
-    """Ask again where an item was removed while the answer was made."""
-    for _ in range(3):
-        try:
-            return ask()
-        except UnknownItemError:
-            continue
-    return ask()
-
-
-def _check_k(k: int) -> None:
-    if isinstance(k, bool) or not isinstance(k, int):
+def _ask(
+    text: str = "",
+    user: str | None = None,
+    history: Sequence[str] = (),
+    where: Sequence[str | Filter] = (),
+    k: int | None = None,
+    *,
+    items: Sequence[str] = (),
+    include_seen: bool = False,
+    **options: Any,
+) -> Ask:
+    """Check what is asked, and put it in order."""
+    if k is not None and (isinstance(k, bool) or not isinstance(k, int)):
         raise TypeError(f"k is {k!r}; give a whole number of items")
-    if not 1 <= k <= MAX_K:
+    if k is not None and not 1 <= k <= MAX_K:
         raise ValueError(f"k is {k}; ask for 1 to {MAX_K} items")
+    for name, ids in (("history", history), ("items", items)):
+        if isinstance(ids, str):
+            raise TypeError(f"{name} is {ids!r}; give a list of item ids")
+    if user is not None and history:
+        raise ValueError("give a user, whose history is known here, or a history, not both")
+    return Ask(text, user, tuple(items), tuple(history), tuple(where), k, include_seen, options)

@@ -20,8 +20,8 @@ from pyrec.index import Index
 from pyrec.interactions import TAKEN, Crowd, inverse, make_crowd
 from pyrec.linear_model import LinearModel
 from pyrec.questions import N_TAKEN, Questions, ages_of
+from pyrec.ranking import Ranker
 from pyrec.signals.base import F32, I32, Question
-from pyrec.tasks.recommend import RecommendTask
 
 F64 = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -143,7 +143,7 @@ class Replay:
     def evidence(
         self,
         questions: Questions,
-        task: RecommendTask,
+        task: Ranker,
         asked: Sequence[Asked],
         *,
         include_seen: bool,

@@ -20,9 +20,9 @@ from pyrec.events import EventLog
 from pyrec.learned import Learned
 from pyrec.mixer import Mixer, depth_of
 from pyrec.questions import Questions
+from pyrec.ranking import HISTORY, Ranker
 from pyrec.replay import Flags, Log, Replay, fit_linear, read_log
 from pyrec.signals.base import F32, Signal
-from pyrec.tasks.recommend import HISTORY, RecommendTask
 
 LEARNED = (*sorted(HISTORY), "taken", "lately", "popular_unasked")
 """The signals whose weights are learned from histories."""
@@ -154,7 +154,7 @@ def collect(
     replay = Replay(log, answers_of(log, users, config), catalog, questions.current())
     asked = replay.asked(users, include_seen=False)
     pools = []
-    task = RecommendTask(used, Mixer(names, {}))
+    task = Ranker(used, Mixer(names, {}))
     walk = replay.evidence(questions, task, asked, include_seen=False)
     for n, (each, (pool, values)) in enumerate(zip(asked, walk, strict=True), 1):
         right = np.isin(pool, replay.crowd.row_of[each.answers])

@@ -74,11 +74,13 @@ class Filter:
     """A condition on items: `column` is `price`, `popularity`, `item_id` or an attribute.
 
     `op` is one of `= != < <= > >=`; a column that holds several values matches when any does.
+    `probability` says how likely it is meant, where it was read from a question.
     """
 
     column: str
     op: str
     value: str | float
+    probability: float = field(default=1.0, compare=False)
 
     def __str__(self) -> str:
         """Write the condition as `where=` takes it."""
@@ -95,6 +97,10 @@ class Need:
         terms: the words looked for, analyzed (folded and stemmed).
         phrases: phrases of the catalog, most probable first.
         filters: hard conditions found in the question.
+        avoid: what is to be kept away, most probable first: items that have it sink.
+        order: the column that the list shall be in the order of, with a minus for the largest
+            first; empty for none.
+        n: how many items are asked for; None where it is not said.
         path: which steps made it, in order, for people to read.
     """
 
@@ -103,6 +109,9 @@ class Need:
     phrases: tuple[Phrase, ...] = ()
     filters: tuple[Filter, ...] = ()
     path: tuple[str, ...] = ()
+    avoid: tuple[Phrase, ...] = ()
+    order: str = ""
+    n: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The weights in use: theta, and the tasks that rank by it.
+"""The weights in use: theta, by task, and what ranks by it.
 
 `recommender.py` holds one and takes another when training has found a new theta. It never changes,
 so that a question under way in another thread keeps to one theta.
@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pyrec import signals
 from pyrec.learned import Learned
 from pyrec.mixer import Mixer, shipped_theta
+from pyrec.ranking import Ranker
 from pyrec.signals.base import Signal
 from pyrec.signals.titles import Titles
-from pyrec.tasks.recommend import RecommendTask
 
 FORCED_THETA = 0.1
 """The text model's weight in a beam that was asked for where its own weight is zero."""
@@ -24,29 +24,40 @@ class Weights:
 
     Attributes:
         theta: by signal its weights, in the order of `mixer.FEATURES`.
-        task: ranks; a signal without weight is neither asked for candidates nor for scores.
+        ranker: ranks; a signal without weight is neither asked for candidates nor for scores.
         generating: the same with candidates that the text model names.
     """
 
-    def __init__(self, theta: Mapping[str, Sequence[float]]) -> None:
+    def __init__(
+        self, theta: Mapping[str, Sequence[float]], learned: Learned | None = None
+    ) -> None:
+        self._learned = learned
+        self._tasks: dict[str, Mapping[str, Sequence[float]]] = {}
         self.theta = {name: list(row) for name, row in theta.items()}
         weighed = [s for s in signals.every() if any(self.theta.get(s.name, ()))]
-        self.task = self._task(weighed)
-        self.generating = self._task([*weighed, Titles()])
+        self.ranker = self._ranker(weighed)
+        self.generating = self._ranker([*weighed, Titles()])
 
     @classmethod
     def of(cls, learned: Learned) -> Weights:
         """Return what was learned in a store, and what comes with pyrec where nothing was."""
-        return cls({**shipped_theta(), **learned.theta()})
+        return cls({**shipped_theta(), **learned.theta()}, learned)
 
     def of_titles(self, *, forced: bool) -> float:
         """Return the weight of the text model's titles, which a beam needs."""
         weight = max(0.0, self.theta.get(Titles.name, [0.0])[0])
         return max(weight, FORCED_THETA) if forced else weight
 
+    def of_task(self, task: str) -> Mapping[str, Sequence[float]]:
+        """Return the weights of another task than recommending, by signal."""
+        if task not in self._tasks:
+            learned = self._learned.theta(task) if self._learned else {}
+            self._tasks[task] = {**shipped_theta(task), **learned}
+        return self._tasks[task]
+
     def asks(self, name: str) -> bool:
         """Return whether a signal is asked."""
-        return name in self.task.mixer.names
+        return name in self.ranker.mixer.names
 
-    def _task(self, weighed: Sequence[Signal]) -> RecommendTask:
-        return RecommendTask(weighed, Mixer([s.name for s in weighed], self.theta))
+    def _ranker(self, weighed: Sequence[Signal]) -> Ranker:
+        return Ranker(weighed, Mixer([s.name for s in weighed], self.theta))

@@ -87,3 +87,22 @@ class ScriptedModel:
             some = np.arange(first, min(first + half, len(paths)))
             if len(some):
                 yield some, np.stack([self._logits(paths[n]) for n in some])
+
+
+class ScriptedModels:
+    """What a recommender asks for its models, with one scripted text model or none."""
+
+    embedding_name = ""
+
+    def __init__(self, model: ScriptedModel | None = None) -> None:
+        self._model = model
+        self.text_name = "scripted" if model else ""
+
+    def text(self) -> ScriptedModel | None:
+        return self._model
+
+    def embedder(self) -> None:
+        return None
+
+    def close(self) -> None:
+        pass

@@ -12,8 +12,8 @@ from pyrec.errors import CatalogError, EventError
 from pyrec.evaluate import EvaluateConfig, evaluate
 from pyrec.evaluation import Evaluation
 from pyrec.mixer import Mixer
+from pyrec.ranking import Ranker
 from pyrec.signals.histories import After, Taken
-from pyrec.tasks.recommend import RecommendTask
 from pyrec.types import Event, Item
 from pyrec.vectors import Vectors
 
@@ -53,7 +53,7 @@ def shop(rec: pyrec.Recommender) -> pyrec.Recommender:
 def measured(rec: pyrec.Recommender, **options) -> Evaluation:
     """Evaluate by what follows and, hardly, by what is taken most."""
     theta = {"after": (5.0, 1.0), "taken": (0.0, 0.1)}
-    task = RecommendTask([After(), Taken()], Mixer(tuple(theta), theta))
+    task = Ranker([After(), Taken()], Mixer(tuple(theta), theta))
     config = EvaluateConfig(**options)
     return evaluate(rec.catalog, rec.events, rec.questions, task, config, lambda *_: None)
 

@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-from scripted import ScriptedModel
+from scripted import ScriptedModel, ScriptedModels
 
-from pyrec import prompts
+from pyrec import Recommender
 from pyrec.catalog import Catalog
-from pyrec.index import follow
 from pyrec.phrasebook import Phrasebook
-from pyrec.tasks.need import NeedTask
+from pyrec.prompts import Prompts
 from pyrec.types import Item
 
 SHELVES = ("sandals", "boots", "running shoes", "air", "jackets")
@@ -25,11 +24,6 @@ def book(store):
     return book
 
 
-@pytest.fixture
-def index(store):
-    return follow(None, Catalog(store), None)
-
-
 def says(word):
     """A model that continues every prompt with one word."""
     tokens = ScriptedModel().tokenize(f" {word}")
@@ -44,9 +38,8 @@ def says(word):
     return ScriptedModel(logits)
 
 
-def understand(book, text, model=None, *, is_title=False, has_prices=True):
-    task = NeedTask(book, follow(None, book._catalog, None), has_prices)
-    return task(text, is_title, lambda: model, "scripted" if model else "")
+def understand(book, text, model=None):
+    return Recommender(book._store, ScriptedModels(model)).need(text)
 
 
 def test_the_model_writes_the_question_in_the_catalogs_phrases(book):
@@ -57,26 +50,28 @@ def test_the_model_writes_the_question_in_the_catalogs_phrases(book):
     assert "phrases by scripted" in need.path[-1]
 
 
-def test_an_exact_value_asks_no_model(book, index):
-    def never():
-        raise AssertionError("the model was asked")
+def never(path):
+    raise AssertionError("the model was asked")
 
-    need = NeedTask(book, index, True)("Boots", False, never, "x")
+
+def test_an_exact_value_asks_no_model(book):
+    need = understand(book, "Boots", ScriptedModel(never))
     assert [(p.text, p.probability) for p in need.phrases] == [("boots", 1.0)]
     assert need.path == ("exact value of the catalog",)
 
 
-def test_an_exact_title_asks_no_model(book, index):
-    def never():
-        raise AssertionError("the model was asked")
-
-    need = NeedTask(book, index, True)("Thing number 1 of boots", True, never, "x")
+def test_an_exact_title_asks_no_model_and_holds_no_condition(book):
+    Catalog(book._store).add([Item("t", "Three boots not under 300", price=20.0)])
+    need = understand(book, "three boots not under 300", ScriptedModel(never))
     assert need.path == ("exact title",)
+    assert (need.filters, need.n) == ((), None)
 
 
-def test_a_price_bound_becomes_a_filter_only_where_there_are_prices(book):
+def test_a_price_bound_becomes_a_filter_only_where_there_are_prices(book, store):
+    assert understand(book, "boots under 300").filters == ()
+    Catalog(store).add(Item(f"p{n}", f"Boots {n}", price=20.0) for n in range(9))
+    book.refresh()
     assert [str(f) for f in understand(book, "boots under 300").filters] == ["price<=300"]
-    assert understand(book, "boots under 300", has_prices=False).filters == ()
 
 
 def test_a_phrase_of_only_a_part_of_the_question_is_left_out(book):
@@ -94,15 +89,15 @@ def test_without_a_model_the_words_remain_and_the_path_says_so(book):
 def test_priors_that_are_not_computed_yet_are_named_in_the_path(book):
     model = says("boots")
     assert "without priors" in understand(book, "warm feet", model).path[-1]
-    list(book.compute_priors(model, "scripted", prompts.load("en", "need")))
+    list(book.compute_priors(model, "scripted", Prompts().load("en", "need")))
     assert "without priors" not in understand(book, "warm feet", model).path[-1]
 
 
 def test_priors_are_kept_in_the_store_and_found_by_the_next_process(book, store):
     model = says("boots")
-    list(book.compute_priors(model, "scripted", prompts.load("en", "need")))
+    list(book.compute_priors(model, "scripted", Prompts().load("en", "need")))
     again = Phrasebook(store, Catalog(store))
-    trie = again.trie(model, "scripted", prompts.load("en", "need"))
+    trie = again.trie(model, "scripted", Prompts().load("en", "need"))
     assert trie.has_prior
     assert (trie.core.prior[1:] <= 0.0).all()
 
@@ -127,7 +122,7 @@ def test_a_catalog_without_phrases_is_searched_by_words(store):
 def test_every_language_of_prompts_has_what_the_tasks_need():
     for language in ("en", "zh", "fr"):
         for use in ("need", "titles"):
-            prompt = prompts.load(language, use)
+            prompt = Prompts().load(language, use)
             assert "{question}" in prompt.text
             assert prompt.neutral
             assert "two lines" in prompt.ask("two\nlines")

@@ -1,11 +1,24 @@
-"""The wording of prompts: one TOML file a language, named by its code, one table a use."""
+r"""The wording of prompts and sentences: one TOML file a language, named by its code.
+
+A table is one use (`need`, `titles`, `click`, `sentences`). A file of a user's own replaces any
+part of it, by language:
+
+    [zh.need]
+    text = "搜索：{question}\n商品："
+"""
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pyrec.errors import PromptError
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -13,6 +26,7 @@ else:
     import tomli as tomllib
 
 _FALLBACK = "en"
+_PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 
 @dataclass(frozen=True)
@@ -31,18 +45,92 @@ class Prompt:
 
     def ask(self, question: str) -> str:
         """Write the prompt for a question, on one line so that it cannot pose as an example."""
-        return self.text.replace("{question}", " ".join(question.split()))
+        return self.text.replace("{question}", one_line(question))
+
+
+class Prompts:
+    """The wording that comes with pyrec, and what a file replaces of it.
+
+    Args:
+        path: a TOML file; None for none.
+
+    Raises:
+        PromptError: the file cannot be read, or names what is not there.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self._own: dict[str, dict[str, dict[str, Any]]] = _read(Path(path)) if path else {}
+
+    def table(self, language: str, use: str) -> Mapping[str, Any]:
+        """Return all texts of a use in a language; English where there is no file of its own."""
+        shipped = _shipped(language)
+        return {**shipped[use], **self._own.get(language, {}).get(use, {})}
+
+    def load(self, language: str, use: str) -> Prompt:
+        """Return the prompt of a language for a use (`need`, `titles`)."""
+        table = self.table(language, use)
+        return Prompt(table["text"], table["lead"], tuple(table["neutral"]))
+
+
+def one_line(text: str) -> str:
+    """Write a text of others on one line, so that it cannot pose as a part of a prompt."""
+    return " ".join(text.split())
+
+
+def fill(template: str, **values: str) -> str:
+    """Put values in the places of a template; braces in the values are left as they are."""
+    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)
 
 
 @lru_cache(maxsize=16)
-def load(language: str, use: str) -> Prompt:
-    """Return the prompt of a language for a use (`need`, `titles`).
-
-    A language without a file of its own is asked in English: the answers are the catalog's anyway.
-    """
+def _shipped(language: str) -> dict[str, dict[str, Any]]:
     folder = resources.files("pyrec.prompts")
     file = folder.joinpath(f"{language}.toml")
     if not file.is_file():
         file = folder.joinpath(f"{_FALLBACK}.toml")
-    table = tomllib.loads(file.read_text(encoding="utf-8"))[use]
-    return Prompt(table["text"], table["lead"], tuple(table["neutral"]))
+    tables: dict[str, dict[str, Any]] = tomllib.loads(file.read_text(encoding="utf-8"))
+    return tables
+
+
+def _read(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    try:
+        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PromptError(f"prompts {path}: {error.strerror or error}; name a TOML file") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PromptError(f"prompts {path} is not TOML in UTF-8: {error}") from None
+    for language, uses in tables.items():
+        for use, texts in _entries(path, language, uses):
+            shipped = _shipped(language)
+            if use not in shipped:
+                known = ", ".join(shipped)
+                raise PromptError(f"prompts {path}: [{language}.{use}] is none of {known}")
+            for name, text in _entries(path, f"{language}.{use}", texts):
+                _check(f"prompts {path}: {name} in [{language}.{use}]", shipped[use], name, text)
+    return tables
+
+
+def _entries(path: Path, name: str, table: Any) -> list[tuple[str, Any]]:
+    if not isinstance(table, dict):
+        raise PromptError(
+            f"prompts {path}: {name} is no table; write it like [en.need], a language and a use"
+        )
+    return list(table.items())
+
+
+def _check(what: str, shipped: Mapping[str, Any], name: str, text: Any) -> None:
+    if name not in shipped:
+        raise PromptError(f"{what} is none of {', '.join(shipped)}")
+    like = shipped[name]
+    if isinstance(like, list):
+        if not isinstance(text, list) or not text or not all(isinstance(t, str) for t in text):
+            raise PromptError(f"{what} is {text!r}; give a list of strings")
+        return
+    if not isinstance(text, str):
+        raise PromptError(f"{what} is {text!r}; give a string")
+    wanted, found = (set(_PLACEHOLDER.findall(t)) for t in (like, text))
+    if unknown := found - wanted:
+        places = ", ".join(f"{{{p}}}" for p in sorted(wanted)) or "none"
+        raise PromptError(f"{what} holds {{{min(unknown)}}}; the places to fill are {places}")
+    if name == "text" and (missing := wanted - found):
+        raise PromptError(f"{what} lacks {{{min(missing)}}}, where the question's part belongs")

@@ -19,6 +19,7 @@ from pyrec.index import Index
 from pyrec.interactions import Crowd
 from pyrec.linear_model import LinearModel
 from pyrec.lm import TextModel
+from pyrec.prompts import Prompts
 from pyrec.types import Filter, Item, Need
 
 F32 = npt.NDArray[np.float32]
@@ -45,7 +46,7 @@ class Past:
 
 @dataclass
 class Question:
-    """A question as signals read it, for one call; made by `tasks/recommend.py`.
+    """A question as signals read it, for one call; made by `questions.py`.
 
     Attributes:
         index: the catalog's arrays, one consistent state.
@@ -68,6 +69,7 @@ class Question:
         takers: the newest of `history` with the users who took each, once a reason was asked for.
         companions: item_idx to the title that `takers` say goes with it, as reasons are asked for.
         generated: item_idx to probability, once the `titles` signal has run.
+        prompts: the wording of what the text model is asked.
     """
 
     index: Index
@@ -88,6 +90,7 @@ class Question:
     takers: list[tuple[str, set[int]]] | None = field(default=None, repr=False)
     companions: dict[int, str] = field(default_factory=dict, repr=False)
     generated: dict[int, float] | None = field(default=None, repr=False)
+    prompts: Prompts = field(default_factory=Prompts, repr=False)
 
     @property
     def has_words(self) -> bool:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pyrec import prompts
 from pyrec.decoding import Answer, AnswerTrie, BeamConfig, beam_search
 from pyrec.errors import EmptyAnswerSpaceError
 from pyrec.lm import TextModel, Tokens
@@ -79,7 +78,7 @@ class Titles:
         key = (question.index.version, id(model))
         if self._trie is None or self._trie[0] != key:
             rows = np.flatnonzero(question.index.live).astype(np.int32)
-            lead = prompts.load(question.index.language, "titles").lead
+            lead = question.prompts.load(question.index.language, "titles").lead
             sequences = [model.tokenize(lead + title) for title in question.titles(rows)]
             self._trie = (key, AnswerTrie(sequences), rows)
         return self._trie[1], self._trie[2]
@@ -103,7 +102,7 @@ def rerank(
     """
     assert question.model is not None, "the caller asks only where there is a model"
     model = question.model
-    lead = prompts.load(question.index.language, "titles").lead
+    lead = question.prompts.load(question.index.language, "titles").lead
     trie = AnswerTrie([model.tokenize(lead + title) for title in titles])
     trie.set_bonus(mix)
     start, neutral = ask(question, model)
@@ -114,7 +113,7 @@ def rerank(
 
 def ask(question: Question, model: TextModel) -> tuple[Tokens, Tokens | None]:
     """Return the prompt for the question's title, and the neutral one where the model reads two."""
-    wording = prompts.load(question.index.language, "titles")
+    wording = question.prompts.load(question.index.language, "titles")
     text = question.need.text if question.need else ""
     start = model.tokenize(wording.ask(text[:300]), start=True)
     if not model.reads_two:

@@ -1,29 +1,45 @@
 """The need task: what a question means, in the catalog's own words.
 
-X is the question, Y a phrase of the catalog; the text model writes Y by a beam over the trie of
-all phrases. A phrase scores log P(phrase | question) - alpha * its prior, the mean over neutral
-questions, so that phrases which are always likely ("clothes") do not always win, + beta * the
-logarithm of how many items hold it. Price bounds are
-read by rule (`prices.py`). Where the question is a phrase already, no model is asked.
+Numbers, order, exclusions and names are read by rule (`numbers.py`, `prices.py`, `wishes.py`,
+`exclusions.py`, `names.py`). For the rest X is the words and Y a phrase of the catalog; the text
+model writes Y by a beam over the trie of all phrases. A phrase scores log P(phrase | question)
+- alpha * its prior, the mean over neutral questions, so that phrases which are always likely
+("clothes") do not always win, + beta * the logarithm of how many items hold it. Where the question
+is a title or a value already, no model is asked.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pyrec import prompts
-from pyrec.decoding import Answer, BeamConfig, beam_search
+import numpy as np
+
+from pyrec.decoding import Answer, AnswerTrie, BeamConfig, beam_search
 from pyrec.index import Index
 from pyrec.lm import TextModel
-from pyrec.phrasebook import Phrasebook
+from pyrec.mixer import Mixed
+from pyrec.prompts import Prompt
+from pyrec.survey import Named, Survey
+from pyrec.tasks.base import Answers, Ask, Context, Task
+from pyrec.tasks.exclusions import read_exclusions
+from pyrec.tasks.foreign import ForeignNames
+from pyrec.tasks.languages import named_language
+from pyrec.tasks.names import Names, is_other_role
+from pyrec.tasks.numbers import read_numbers
 from pyrec.tasks.prices import read_prices
+from pyrec.tasks.spans import cut, without_courtesy
+from pyrec.tasks.wishes import read_count, read_order
 from pyrec.text import analyze
 from pyrec.types import Filter, Need, Phrase
 
+EXCLUDED = 0.95
+"""How likely a thing that the question excludes, and that is no value, is really meant."""
 MAX_CHARACTERS = 300
 """A question is cut here for the text model; all of it is searched for by its words."""
+
+
+MAX_READ = 1000
+"""Longer texts hold no wish that a rule could read: they are searched for by their words."""
 
 
 @dataclass(frozen=True)
@@ -51,94 +67,163 @@ class NeedConfig:
     slack: float = 0.0
 
 
-class NeedTask:
-    """Turns a question into a `Need` with one catalog's phrases.
+@dataclass(frozen=True)
+class Understood:
+    """X: what rules read, and the words that are left for the text model.
 
-    Args:
-        book: the catalog's phrases.
-        index: the catalog's arrays; the answer is written in its language.
-        has_prices: whether items have prices, so that "under 300" can mean one.
+    Attributes:
+        known: `title` or `value` where the question is one as it stands.
     """
 
-    def __init__(
-        self,
-        book: Phrasebook,
-        index: Index,
-        has_prices: bool,
-        config: NeedConfig | None = None,
-    ) -> None:
-        self._book = book
-        self._index = index
-        self._language = index.language
-        self._has_prices = has_prices
+    text: str
+    index: Index
+    known: str = ""
+    filters: tuple[Filter, ...] = ()
+    avoid: tuple[Phrase, ...] = ()
+    order: str = ""
+    n: int | None = None
+
+
+class NeedTask(Task[Understood, Need]):
+    """Turns a question into a `Need`, in the language of the catalog."""
+
+    name = "need"
+    signals = ("likelihood", "prior", "held")
+
+    def __init__(self, context: Context, config: NeedConfig | None = None) -> None:
+        super().__init__(context)
         self._config = config or NeedConfig()
+        self._foreign: tuple[Survey, ForeignNames] | None = None
 
-    def __call__(
-        self, text: str, is_title: bool, model: Callable[[], TextModel | None], model_name: str
-    ) -> Need:
-        """Understand a question.
+    def encode(self, ask: Ask) -> Understood:
+        """Read numbers, order, exclusions and names by rule."""
+        return self._encode(ask.text, ask.user, self.context.questions.current())
 
-        Args:
-            text: the user's words.
-            is_title: whether they are the title of an item.
-            model: gives the text model, None to go without; only called where it is needed.
-            model_name: what its priors are kept under.
-        """
-        rest, filters = self._encode(text)
-        terms = tuple(dict.fromkeys(analyze(rest, self._language)))
-        phrases, step = self._answers(rest, is_title, model, model_name)
-        path = (*(f"filter {f}" for f in filters), *((step,) if step else ()))
-        return Need(rest, terms, phrases, filters, path)
+    def understand(self, text: str, user: str | None, index: Index) -> Need:
+        """Understand words in one state of the catalog; `questions.py` calls this."""
+        x = self._encode(text, user, index)
+        answers = self.answers(x)
+        return self.parse(x, answers, self.mix(x, answers))
 
-    def _encode(self, text: str) -> tuple[str, tuple[Filter, ...]]:
-        return read_prices(text.strip()) if self._has_prices else (text.strip(), ())
+    def answers(self, x: Understood) -> Answers:
+        """Let the text model write phrases of the catalog, with their scores as values (n, 1)."""
+        found = [] if x.known or not x.text else self._beam(x)
+        # A phrase of some of the question's own words ("air" for "air conditioner") is left out:
+        # they are searched for anyway, and a model that repeats a part has understood nothing.
+        own = set(analyze(x.text, x.index.language))
+        phrases = [(self.context.book.phrases[a.index], a.score) for a in found]
+        told = [each for each in phrases if not set(analyze(each[0], x.index.language)) < own]
+        told = told[: self._config.n_phrases]
+        values = np.array([[score] for _, score in told], np.float32).reshape(-1, 1)
+        return Answers([phrase for phrase, _ in told], values)
 
-    def _answers(
-        self,
-        text: str,
-        is_title: bool,
-        load_model: Callable[[], TextModel | None],
-        model_name: str,
-    ) -> tuple[tuple[Phrase, ...], str]:
-        if not text:
-            return (), ""
-        exact = self._book.value(text)
-        if exact is not None:
-            return (Phrase(exact, 1.0, self._book.column(exact)),), "exact value of the catalog"
-        if is_title:
-            return (), "exact title"
-        if not self._book.phrases:
-            return (), "words only: the catalog has no phrases"
-        model = load_model()
+    def mix(self, x: Understood, answers: Answers) -> Mixed:
+        """Normalize: the beam has weighed already, a score is log-likelihood, prior and size."""
+        scores = answers.values[:, 0]
+        best = scores.max(initial=-np.inf)
+        logprob = scores - best - np.log(np.exp(scores - best).sum()) if len(scores) else scores
+        return Mixed(logprob.astype(np.float32), answers.values)
+
+    def parse(self, x: Understood, answers: Answers, mixed: Mixed) -> Need:
+        """Put what rules read and what the model wrote together."""
+        index, book = x.index, self.context.book
+        terms = tuple(dict.fromkeys(analyze(x.text, index.language)))
+        if x.known == "value":
+            exact = book.value(x.text) or x.text
+            phrases: tuple[Phrase, ...] = (Phrase(exact, 1.0, book.column(exact)),)
+        else:
+            shares = np.exp(mixed.logprob).tolist()
+            phrases = tuple(Phrase(p, s) for p, s in zip(answers.choices, shares, strict=True))
+        path = [f"filter {f}" for f in x.filters]
+        path += [f"avoid {p.text}" for p in x.avoid]
+        if step := self._step(x):
+            path.append(step)
+        return Need(x.text, terms, phrases, x.filters, tuple(path), x.avoid, x.order, x.n)
+
+    def _encode(self, text: str, user: str | None, index: Index) -> Understood:
+        text, book = text.strip(), self.context.book
+        book.load()
+        if text and self.context.questions.is_title(text, index):
+            return Understood(text, index, "title")
+        if text and book.value(text) is not None:
+            return Understood(text, index, "value")
+        survey = book.survey
+        if len(text) > MAX_READ:
+            return Understood(text, index)
+        read = read_numbers(text, survey)
+        text, filters = read.text, [*read.filters]
+        if "price" in survey.numbers:
+            text, prices = read_prices(text)
+            filters += prices
+
+        def stands(words: str) -> bool:
+            return self.context.questions.stands_in_title(words, index)
+
+        text, n = read_count(text, stands)
+        text, order = read_order(text, survey)
+        if language := named_language(text, survey):
+            text = cut(text, language[0])
+            filters.append(Filter(language[1].column, "=", language[1].value))
+        names, foreign = Names(self.context.catalog, survey, index), self._foreign_names(index)
+
+        def write(words: str) -> Named | None:
+            wrote = self._write(foreign, words, index) if foreign.segments(words) else None
+            return wrote[0] if wrote else None
+
+        text, excluded = read_exclusions(text, names.at_start, write, stands)
+        avoid = tuple(Phrase(thing.text, EXCLUDED) for thing in excluded if thing.named is None)
+        filters += [Filter(t.named.column, "!=", t.named.value) for t in excluded if t.named]
+        text = without_courtesy(text)
+        for mention in names.mentions(text):
+            named = mention.named
+            filters.append(Filter(named.column, "=", named.value, mention.probability))
+        for segment in foreign.segments(text):
+            if not is_other_role(segment) and (found := self._write(foreign, segment, index)):
+                filters.append(Filter(found[0].column, "=", found[0].value, found[1]))
+        filters = list(dict.fromkeys(filters))
+        known = "value" if text and book.value(text) is not None else ""
+        return Understood(text, index, known, tuple(filters), avoid, order, n)
+
+    def _foreign_names(self, index: Index) -> ForeignNames:
+        survey = self.context.book.survey
+        if self._foreign is None or self._foreign[0] is not survey:
+            self._foreign = (survey, ForeignNames(survey, index.language))
+        return self._foreign[1]
+
+    def _write(self, names: ForeignNames, words: str, index: Index) -> tuple[Named, float] | None:
+        models, prompt = self.context.models, self.context.prompts.load(index.language, "need")
+        return names.write(words, models.text, models.text_name, prompt)
+
+    def _step(self, x: Understood) -> str:
+        """Say how the phrases were found."""
+        if not x.text:
+            return ""
+        if x.known:
+            return "exact title" if x.known == "title" else "exact value of the catalog"
+        if not self.context.book.phrases:
+            return "words only: the catalog has no phrases"
+        model = self.context.models.text()
         if model is None:
-            return (), "words only: no text model"
-        prompt = prompts.load(self._language, "need")
-        trie = self._book.trie(model, model_name, prompt)
+            return "words only: no text model"
+        how = "" if self._trie(x, model).has_prior else " without priors (run `pyrec index`)"
+        return f"phrases by {self.context.models.text_name}{how}"
+
+    def _beam(self, x: Understood) -> list[Answer]:
+        model = self.context.models.text() if self.context.book.phrases else None
+        if model is None:
+            return []
+        trie = self._trie(x, model)
         alpha = self._config.alpha if trie.has_prior else 0.0
         config = BeamConfig(self._config.num_beams, alpha, slack=self._config.slack)
-        start = model.tokenize(prompt.ask(text[:MAX_CHARACTERS]), start=True)
+        prompt = self._prompt(x)
+        start = model.tokenize(prompt.ask(x.text[:MAX_CHARACTERS]), start=True)
         with model.lock:  # the trie is shared, and its bonus set for this state of the catalog
-            self._book.put_bonus(trie, self._index, self._config.beta)
+            self.context.book.put_bonus(trie, x.index, self._config.beta)
             # Some to spare, for those that only repeat the question.
-            answers = beam_search(model, trie, start, 2 * self._config.n_phrases, config)
-        how = "" if trie.has_prior else " without priors (run `pyrec index`)"
-        return self._parse(text, answers), f"phrases by {model_name}{how}"
+            return beam_search(model, trie, start, 2 * self._config.n_phrases, config)
 
-    def _parse(self, text: str, answers: Sequence[Answer]) -> tuple[Phrase, ...]:
-        """Turn scores into probabilities over the phrases found.
+    def _prompt(self, x: Understood) -> Prompt:
+        return self.context.prompts.load(x.index.language, "need")
 
-        A phrase of some of the question's own words ("air" for "air conditioner") is left out:
-        they are searched for anyway, and a model that repeats a part has understood nothing.
-        """
-        own = set(analyze(text, self._language))
-        told = [a for a in answers if not self._terms(a) < own]
-        answers = told[: self._config.n_phrases]
-        if not answers:
-            return ()
-        best = answers[0].score
-        weights = [math.exp(a.score - best) for a in answers]
-        texts = [self._book.phrases[a.index] for a in answers]
-        return tuple(Phrase(text, w / sum(weights)) for text, w in zip(texts, weights, strict=True))
-
-    def _terms(self, answer: Answer) -> set[str]:
-        return set(analyze(self._book.phrases[answer.index], self._language))
+    def _trie(self, x: Understood, model: TextModel) -> AnswerTrie:
+        return self.context.book.trie(model, self.context.models.text_name, self._prompt(x))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from pyrec.tasks.spans import cut
 from pyrec.types import Filter
 
 _DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "兩": 2}
@@ -18,7 +19,7 @@ _CURRENCY = (
     r"(?:元钱?|块钱?|塊|圆|人民币|美元|欧元|"
     r"rmb|cny|usd|eur|gbp|dollars?|bucks|yuan|euros?|pounds?|[¥￥$€£])"
 )
-_NUMBER = rf"{_CURRENCY}?\s*(?:\d[\d,]*(?:\.\d+)?k?|[{_HAN}]+)"
+NUMBER = rf"{_CURRENCY}?\s*(?:\d[\d,]*(?:\.\d+)?k?|[{_HAN}]+)"
 # What may follow a price: its currency, and then no letter or unit of something else.
 _END = (
     rf"\s*{_CURRENCY}?"
@@ -36,31 +37,42 @@ _ABOVE = ">"
 
 # Patterns with one number, most specific first; the group is the number.
 _RULES: list[tuple[str, str]] = [
-    (_AT_LEAST, rf"(?:不低于|不少于|至少|最少)\s*({_NUMBER}){_END}"),
+    (_AT_LEAST, rf"(?:不低于|不少于|至少|最少)\s*({NUMBER}){_END}"),
     (
         _AT_MOST,
-        rf"(?:不超过|不高于|不大于|不多于|最多|至多|最高)\s*({_NUMBER}){_END}(?:以内|以下|之内)?",
+        rf"(?:不超过|不高于|不大于|不多于|最多|至多|最高)\s*({NUMBER}){_END}(?:以内|以內|以下|之内)?",
     ),
-    (_AT_MOST, rf"({_NUMBER}){_END}\s*(?:以内|以下|之内|内|之下)"),
-    (_AT_LEAST, rf"({_NUMBER}){_END}\s*(?:以上|之上|起步|起)"),
-    (_BELOW, rf"(?:低于|少于|小于|便宜过)\s*({_NUMBER}){_END}"),
-    (_ABOVE, rf"(?:高于|大于|超过|多于|贵过)\s*({_NUMBER}){_END}"),
+    (_AT_MOST, rf"({NUMBER}){_END}\s*(?:以内|以內|以下|之内|之內|内|內|之下)"),
+    (_AT_LEAST, rf"({NUMBER}){_END}\s*(?:以上|之上|起步|起)"),
+    (_BELOW, rf"(?:低于|少于|小于|便宜过)\s*({NUMBER}){_END}"),
+    (_ABOVE, rf"(?:高于|大于|超过|多于|贵过)\s*({NUMBER}){_END}"),
     (
         _AT_MOST,
         rf"\b(?:no more than|not more than|not over|up to|at most|max(?:imum)?(?: of)?|within)\s+"
-        rf"({_NUMBER}){_END}",
+        rf"({NUMBER}){_END}",
     ),
-    (_AT_LEAST, rf"\b(?:no less than|not under|at least|min(?:imum)?(?: of)?)\s+({_NUMBER}){_END}"),
+    (_AT_LEAST, rf"\b(?:no less than|not under|at least|min(?:imum)?(?: of)?)\s+({NUMBER}){_END}"),
+    (
+        _AT_MOST,
+        rf"(?:预算|預算)(?:是|在|为|只有|大概|大约|有)?\s*({NUMBER}){_END}(?:左右|以内|以下)?",
+    ),
+    (
+        _AT_MOST,
+        rf"\b(?:my |our |the |a |with a )*budget\s*(?:is|of|:|=)?\s*({NUMBER}){_END}",
+    ),
+    (_AT_MOST, rf"\b(?:nothing|not|none)\s+(?:above|over|more than)\s+({NUMBER}){_END}"),
+    (_ABOVE, rf"\bmore expensive than\s+({NUMBER}){_END}"),
     # "under 300" is said of prices up to 300 as well; a shopper would miss one at 300 flat.
-    (_AT_MOST, rf"\b(?:under|below|less than|cheaper than|beneath)\s+({_NUMBER}){_END}"),
-    (_AT_MOST, rf"(?:<=?|≤)\s*({_NUMBER}){_END}"),
-    (_AT_LEAST, rf"(?:>=?|≥)\s*({_NUMBER}){_END}"),
-    (_AT_LEAST, rf"\b(?:over|above|more than|upwards of)\s+({_NUMBER}){_END}"),
+    (_AT_MOST, rf"\b(?:under|below|less than|cheaper than|beneath)\s+({NUMBER}){_END}"),
+    (_AT_MOST, rf"(?:<=?|≤)\s*({NUMBER}){_END}"),
+    (_AT_LEAST, rf"(?:>=?|≥)\s*({NUMBER}){_END}"),
+    (_AT_LEAST, rf"\b(?:over|above|more than|upwards of)\s+({NUMBER}){_END}"),
 ]
 _BETWEEN = [
-    rf"\b(?:between|from)\s+({_NUMBER})\s*{_CURRENCY}?\s*(?:and|to|-)\s*({_NUMBER}){_END}",
-    rf"({_NUMBER})\s*{_CURRENCY}?{_TO}({_NUMBER})\s*{_CURRENCY}(?:之间|以内)?",
-    rf"({_NUMBER})\s*{_CURRENCY}?{_TO}({_NUMBER}){_END}\s*之间",
+    rf"\b(?:between|from)\s+({NUMBER})\s*{_CURRENCY}?\s*(?:and|to|-)\s*({NUMBER}){_END}",
+    rf"({NUMBER})\s*{_CURRENCY}?{_TO}({NUMBER})\s*{_CURRENCY}(?:之间|以内)?",
+    rf"({NUMBER})\s*{_CURRENCY}?{_TO}({NUMBER}){_END}\s*(?:之间|的价位)",
+    rf"\b(\d[\d.]*k){_TO}(\d[\d.]*k){_END}",
 ]
 # The words around a bound that go with it: "priced under 300", "价格在三百以内的".
 _LEAD = (
@@ -114,17 +126,12 @@ def read_prices(text: str) -> tuple[str, tuple[Filter, ...]]:
             if None not in bounds:
                 low, high = sorted(b for b in bounds if b is not None)
                 filters = (Filter("price", _AT_LEAST, low), Filter("price", _AT_MOST, high))
-                return _without(text, match), filters
+                return cut(text, match), filters
     filters_found: list[Filter] = []
     for op, pattern in _RULES:
         match = re.search(_LEAD + pattern + _TAIL, text, re.IGNORECASE)
         value = read_number(match.group(1)) if match else None
         if match and value is not None:
             filters_found.append(Filter("price", op, value))
-            text = _without(text, match)
+            text = cut(text, match)
     return text, tuple(filters_found)
-
-
-def _without(text: str, match: re.Match[str]) -> str:
-    rest = text[: match.start()] + " " + text[match.end() :]
-    return re.sub(r"\s+", " ", rest).strip(" ,，、;；")
