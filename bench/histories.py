@@ -52,7 +52,7 @@ def open_history(name: str, *, refit: bool = False) -> pyrec.Recommender:
     if rec.learned.version == 0:
         # What a training would leave, but for the weights: those that ship can be judged with it.
         log = read_log(rec.events)
-        rec.learned.keep(None, fit_linear(log), log.item_ids)
+        rec.learned.keep({}, fit_linear(log), log.item_ids)
     return rec
 
 

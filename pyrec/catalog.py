@@ -261,6 +261,14 @@ class Catalog:
         """
         return self._columns.values(column)
 
+    def coded(self, column: str) -> tuple[I32, I32]:
+        """Return rows and the codes of their values, (m,) each; a row may have several or none.
+
+        Raises:
+            CatalogError: a column that no item has, or one of numbers alone (price, popularity).
+        """
+        return self._columns.coded(column)
+
     def _fact(self, name: str) -> int | str:
         row = self._store.db.execute("SELECT value FROM facts WHERE name = ?", [name]).fetchone()
         value: int | str = row[0]

@@ -90,6 +90,13 @@ class Columns:
         """Return how many items have each value, the most frequent first."""
         return self._column(name).counts()
 
+    def coded(self, name: str) -> tuple[I32, I32]:
+        """Return rows and the codes of their values; see `Catalog.coded`."""
+        column = self._column(name)
+        if isinstance(column, NumberColumn):
+            raise CatalogError(f"{name} holds numbers; ask for them by `numbers`")
+        return column.item_idx, column.code
+
     def summaries(self) -> list[ColumnSummary]:
         """Describe the columns: the fields, then the attributes by name."""
         with self._lock, self._store.db.atomic() as db:

@@ -62,6 +62,13 @@ class Index:
         """Return the lengths of the items' TF-IDF vectors, (n_items,) float32."""
         return self.text.norms()
 
+    @cached_property
+    def usual_cosine(self) -> float:
+        """Return the mean cosine of two items, from a sample; below 1."""
+        rows = np.flatnonzero(self.has_vector)
+        some = self.vectors_of(rows[:: max(len(rows) // 200, 1)].tolist())
+        return min(float((some @ some.T).mean()), 0.99) if len(some) > 1 else 0.0
+
     def cosines(self, query: F32) -> F32:
         """Return the cosine of a unit vector and each item's, (n_items,) float32; 0 without."""
         return _core.inner_int8(self.matrix, self.scales, np.ascontiguousarray(query), None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +17,13 @@ import numpy as np
 from pyrec.interactions import Crowd
 from pyrec.linear_model import LinearModel
 from pyrec.mixer import FEATURES, RANKING
+from pyrec.opinion_state import OpinionState, empty_state
 from pyrec.store import Store
 
+Theta = Mapping[str, Sequence[float]]
+"""Weights by signal, in the order of `FEATURES`."""
 _LINEAR = "linear"
+_OPINIONS = "opinions"
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Learned:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._linear: _Numbered | None = None
+        self._opinions: tuple[int, OpinionState] | None = None
 
     @property
     def version(self) -> int:
@@ -93,15 +98,35 @@ class Learned:
         self._linear = _Numbered(numbered, kept[0], crowd.generation, waiting)
         return numbered
 
+    def opinions(self) -> OpinionState:
+        """Return what training found of everybody's opinions; an empty state before that."""
+        row = self._store.db.execute(
+            "SELECT version FROM derived WHERE name = ?", [_OPINIONS]
+        ).fetchone()
+        if row is None:
+            return empty_state()
+        held = self._opinions
+        if held is None or held[0] != row[0]:
+            kept = self._store.derived(_OPINIONS)
+            if kept is None:
+                return empty_state()
+            self._opinions = held = (kept[0], OpinionState.unpack(kept[1]))
+        return held[1]
+
     def keep(
-        self, theta: Mapping[str, Sequence[float]] | None, linear: LinearModel, ids: Sequence[str]
+        self,
+        theta: Mapping[str, Theta | None],
+        linear: LinearModel,
+        ids: Sequence[str],
+        opinions: OpinionState | None = None,
     ) -> None:
         """Keep a training's result, in one transaction.
 
         Args:
-            theta: None leaves the weights as they are.
+            theta: by task; None leaves the weights of one as they are.
             linear: by the order of `ids`.
             ids: the items that the model knows.
+            opinions: None where there are too few.
         """
         packed = io.BytesIO()
         names = np.frombuffer(json.dumps(list(ids)).encode("utf-8"), np.uint8)
@@ -112,12 +137,25 @@ class Learned:
                 "INSERT OR REPLACE INTO derived VALUES (?, ?, ?)",
                 [_LINEAR, (row[0] if row else 0) + 1, packed.getvalue()],
             )
-            for signal, values in (theta or {}).items():
-                for feature, value in zip(FEATURES, values, strict=True):
-                    db.execute(
-                        "INSERT OR REPLACE INTO weights (user_id, name, value) VALUES ('', ?, ?)",
-                        [f"{signal}:{feature}", float(value)],
-                    )
+            for name, value in _rows(theta):
+                db.execute(
+                    "INSERT OR REPLACE INTO weights (user_id, name, value) VALUES ('', ?, ?)",
+                    [name, value],
+                )
+            if opinions is not None:
+                db.execute(
+                    "INSERT OR REPLACE INTO derived VALUES "
+                    "(?, (SELECT version FROM derived WHERE name = ?), ?)",
+                    [_OPINIONS, _LINEAR, opinions.pack()],
+                )
+
+
+def _rows(theta: Mapping[str, Theta | None]) -> Iterator[tuple[str, float]]:
+    for task, by_signal in theta.items():
+        lead = "" if task == RANKING else f"{task}/"
+        for signal, values in (by_signal or {}).items():
+            for feature, value in zip(FEATURES, values, strict=True):
+                yield f"{lead}{signal}:{feature}", float(value)
 
 
 def renumbered(model: LinearModel, numbers: np.ndarray, n_items: int) -> LinearModel:

@@ -147,6 +147,10 @@ class Questions:
         rows = rows[index.live[rows] != 0][:N_TITLES]
         return any(fold(words) in fold(title) for title in self.titles(rows))
 
+    def descriptions(self, rows: I32) -> list[str]:
+        """Return titles of rows with the words of their attributes."""
+        return [described(item) for item in self._catalog.items(rows)]
+
     def titles(self, rows: I32) -> list[str]:
         """Return the titles of rows."""
         return [item.title for item in self._catalog.items(rows)]

@@ -32,10 +32,12 @@ from pyrec.questions import Questions
 from pyrec.signals.base import Question
 from pyrec.store import Store
 from pyrec.tasks.base import Ask, Context, Task
+from pyrec.tasks.click import ClickTask
 from pyrec.tasks.need import NeedTask
+from pyrec.tasks.rating import RatingTask
 from pyrec.tasks.recommend import MAX_K, RecommendTask
 from pyrec.train import Progress, TrainConfig, TrainReport, train
-from pyrec.types import Event, Filter, Item, Need, Slate
+from pyrec.types import Click, Event, Filter, Item, Need, Rating, Slate
 from pyrec.vectors import Vectors
 from pyrec.weights import Weights
 
@@ -264,6 +266,33 @@ class Recommender:
         """
         return self._answer(NeedTask(self._context()), _ask(text, user))
 
+    def click(self, item_ids: Sequence[str], *, user: str, **options: Any) -> list[Click]:
+        """Say how likely a user says yes to each of some items.
+
+        Args:
+            item_ids: items of the catalog.
+            user: whose opinions count; one who is not known is a newcomer.
+            options: `place`, where in a list they will stand, from 0; `generate=True` asks the text
+                model as well, which is otherwise done where its answers have a weight.
+
+        Raises:
+            UnknownItemError: the catalog does not hold one of them.
+        """
+        return self._answer(ClickTask(self._context()), _ask(user=user, items=item_ids, **options))
+
+    def rate(self, item_ids: Sequence[str], *, user: str, **options: Any) -> list[Rating]:
+        """Say how a user rates each of some items, on the scale of the store's ratings.
+
+        Args:
+            item_ids: items of the catalog.
+            user: whose opinions count; one who is not known is a newcomer.
+            options: `generate=True` asks the text model as well.
+
+        Raises:
+            UnknownItemError: the catalog does not hold one of them.
+        """
+        return self._answer(RatingTask(self._context()), _ask(user=user, items=item_ids, **options))
+
     def ask(self, task: str, text: str = "", **asked: Any) -> Any:
         """Ask any task by its name, those of installed packages included.
 
@@ -330,6 +359,7 @@ class Recommender:
             signals.every(),
             self.theta,
             shipped_theta(),
+            self._current().of_task,
             progress,
             config or TrainConfig(),
         )

@@ -9,7 +9,7 @@ fitted on the way. Called by `Recommender.train`.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,14 @@ import numpy as np
 from pyrec import mixer
 from pyrec.catalog import Catalog
 from pyrec.events import EventLog
-from pyrec.learned import Learned
-from pyrec.mixer import Mixer, depth_of
+from pyrec.learned import Learned, Theta
+from pyrec.mixer import RANKING, Mixer, depth_of, shipped_theta
+from pyrec.opinions import read_opinions
 from pyrec.questions import Questions
 from pyrec.ranking import HISTORY, Ranker
 from pyrec.replay import Flags, Log, Replay, fit_linear, read_log
 from pyrec.signals.base import F32, Signal
+from pyrec.train_opinions import TASKS, teaches, train_opinions
 
 LEARNED = (*sorted(HISTORY), "taken", "lately", "popular_unasked")
 """The signals whose weights are learned from histories."""
@@ -86,8 +88,9 @@ def train(
     questions: Questions,
     learned: Learned,
     signals: Sequence[Signal],
-    theta: Mapping[str, Sequence[float]],
-    prior: Mapping[str, Sequence[float]],
+    theta: Theta,
+    prior: Theta,
+    theta_of: Callable[[str], Theta],
     progress: Progress,
     config: TrainConfig,
 ) -> TrainReport:
@@ -101,6 +104,7 @@ def train(
         signals: all that there are.
         theta: the weights in use.
         prior: the weights to stay near.
+        theta_of: gives the weights in use of another task.
         progress: told how far it is.
         config: how to train.
     """
@@ -111,8 +115,18 @@ def train(
         names, pools = collect(log, catalog, questions, signals, progress, config)
         old, near = Mixer(names, theta), Mixer(names, prior)
         report, fitted = _fit(n_users, pools, old, near, config)
+    found: dict[str, Theta | None] = {RANKING: fitted}
+    state, opinions = None, read_opinions(events, catalog)
+    if teaches(opinions):
+        judges = [_judges(user_id, config) for user_id in opinions.user_ids]
+        used = {task: theta_of(task) for task in TASKS}
+        shipped: dict[str, Theta] = {task: shipped_theta(task) for task in TASKS}
+        state, of_opinions = train_opinions(
+            opinions, catalog, questions, used, shipped, judges, config.pull, progress, config.seed
+        )
+        found.update(of_opinions)
     progress("fitting the linear model", 0.0)
-    learned.keep(fitted, fit_linear(log), log.item_ids)
+    learned.keep(found, fit_linear(log), log.item_ids, state)
     return report
 
 

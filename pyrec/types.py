@@ -148,6 +148,45 @@ class Suggestion:
         return self.item.title
 
 
+@dataclass(frozen=True)
+class Click:
+    """Whether a user says yes to an item.
+
+    Attributes:
+        item_id: the item.
+        probability: of yes.
+        reasons: the signals that raise it (above 0) or lower it, the strongest first, in log-odds.
+        path: how it was made, for people to read.
+    """
+
+    item_id: str
+    probability: float
+    reasons: tuple[Reason, ...] = ()
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rating:
+    """How a user rates an item, on the scale of the store's ratings.
+
+    Attributes:
+        item_id: the item.
+        mean: the expected rating.
+        median: the level in the middle of the distribution.
+        distribution: the probability of each level, ascending; they sum to 1.
+        reasons: the signals that raise it (above 0) or lower it, the strongest first, in log-odds
+            of the highest level against the lowest.
+        path: how it was made, for people to read.
+    """
+
+    item_id: str
+    mean: float
+    median: float
+    distribution: Mapping[float, float]
+    reasons: tuple[Reason, ...] = ()
+    path: tuple[str, ...] = ()
+
+
 class SlateActions(Protocol):
     """What a slate asks of the recommender that made it."""
 

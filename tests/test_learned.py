@@ -15,6 +15,7 @@ from pyrec.types import Event
 
 IDS = ("a", "b", "c")
 # a speaks for b and against c, c speaks for a.
+THETA = {"after": (1.0, 2.5, -3.0, 4.0), "x:y": (0.5, 0.0, 0.0, 0.0)}
 MODEL = LinearModel(
     np.array([0, 2, 2, 3], np.int64),
     np.array([1, 2, 0], np.int32),
@@ -51,7 +52,7 @@ def test_before_training_there_is_nothing(store, taken):
 
 def test_what_is_kept_comes_back_after_opening_the_file_again(store, taken):
     crowd = taken("c", "b", "a")
-    Learned(store).keep({"after": (1.0, 2.5, -3.0, 4.0), "x:y": (0.5, 0.0, 0.0, 0.0)}, MODEL, IDS)
+    Learned(store).keep({"recommend": THETA}, MODEL, IDS)
     with Store.open(store.path) as again:
         learned = Learned(again)
         assert learned.theta() == {"after": [1.0, 2.5, -3.0, 4.0], "x:y": [0.5, 0.0, 0.0, 0.0]}
@@ -62,10 +63,10 @@ def test_what_is_kept_comes_back_after_opening_the_file_again(store, taken):
 
 def test_a_later_training_replaces_the_model_and_may_leave_theta(store, taken):
     crowd, learned = taken(*IDS), Learned(store)
-    learned.keep({"after": (1.0, 2.0, 3.0, 4.0)}, MODEL, IDS)
+    learned.keep({"recommend": {"after": (1.0, 2.0, 3.0, 4.0)}}, MODEL, IDS)
     assert len(learned.linear(crowd).idx) == 3
     nothing = LinearModel(np.zeros(2, np.int64), MODEL.idx[:0], MODEL.weights[:0])
-    learned.keep(None, nothing, ["a"])
+    learned.keep({"recommend": None}, nothing, ["a"])
     assert learned.version == 2
     assert learned.theta() == {"after": [1.0, 2.0, 3.0, 4.0]}
     assert len(learned.linear(crowd).idx) == 0
@@ -73,7 +74,7 @@ def test_a_later_training_replaces_the_model_and_may_leave_theta(store, taken):
 
 def test_the_model_counts_items_that_were_taken_since(store, taken):
     learned = Learned(store)
-    learned.keep(None, MODEL, IDS)
+    learned.keep({"recommend": None}, MODEL, IDS)
     assert learned.linear(taken("a")) is not None
     crowd = taken("new", "c")
     assert pairs(learned.linear(crowd), ["a", "new", "c"]) == {("a", "c"): -0.25, ("c", "a"): 1.0}
@@ -84,7 +85,7 @@ def test_the_model_counts_items_that_were_taken_since(store, taken):
 
 def test_numbers_that_are_given_out_anew_are_followed(store, taken):
     learned = Learned(store)
-    learned.keep(None, MODEL, IDS)
+    learned.keep({"recommend": None}, MODEL, IDS)
     before = taken("a", "c", at=5.0)
     learned.linear(before)
     crowd = taken("b", at=1.0)
@@ -96,7 +97,7 @@ def test_numbers_that_are_given_out_anew_are_followed(store, taken):
 
 def test_an_earlier_state_gets_no_item_that_it_does_not_know(store, taken):
     learned = Learned(store)
-    learned.keep(None, MODEL, IDS)
+    learned.keep({"recommend": None}, MODEL, IDS)
     earlier = taken("a", "b")
     later = taken("c")
     assert len(learned.linear(later).ptr) == 4

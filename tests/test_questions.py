@@ -163,10 +163,10 @@ def test_another_process_s_training_counts_at_once(tmp_path):
         before = rec.theta["after"]
         with pyrec.open(tmp_path / "s.db", text_model=None, embedding_model=None) as other:
             empty = linear_model.fit(np.zeros(1, np.int64), np.zeros(0, np.int32), 0)
-            other.learned.keep({"after": [9.0, 0.0, 0.0, 0.0]}, empty, [])
+            other.learned.keep({"recommend": {"after": [9.0, 0.0, 0.0, 0.0]}}, empty, [])
             assert before != [9.0, 0.0, 0.0, 0.0]
             assert rec.theta["after"] == [9.0, 0.0, 0.0, 0.0]
-            other.learned.keep(None, empty, [])
+            other.learned.keep({}, empty, [])
             rec.use_theta({"after": [1.0]})  # chosen after that training, so it stays
             assert rec.theta == {"after": [1.0]}
 

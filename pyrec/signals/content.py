@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -72,6 +73,31 @@ class Content(CatalogSignal):
 
         found.sort(key=rarest, reverse=True)
         return f"{past.title}: {', '.join(found[:3])}" if found else past.title
+
+
+def signed_cosines(index: Index, texts: Sequence[str], weights: F32) -> F32:
+    """Sum the cosines of all items to some texts, weighed, (n_items,) float32, of either sign.
+
+    Args:
+        index: the catalog's arrays.
+        texts: what is known of some items.
+        weights: (len(texts),) float32.
+    """
+    summed: dict[int, float] = defaultdict(float)
+    for text, weight in zip(texts, weights.tolist(), strict=True):
+        terms = hash_terms(list(dict.fromkeys(analyze(text, index.language))))
+        idf = _idf(index, terms)
+        norm = math.sqrt(float(idf @ idf))
+        if norm > 0.0:
+            for term, of_term in zip(terms.tolist(), idf.tolist(), strict=True):
+                summed[term] += weight * of_term / norm
+    if not summed:
+        return np.zeros(index.n_items, np.float32)
+    hashes = np.fromiter(summed, np.uint32, len(summed))
+    values = np.fromiter(summed.values(), np.float32, len(summed))
+    scores = index.text.bm25(hashes, values, _UNSATURATED, 0.0, index.live)
+    scores /= np.maximum(index.norms, np.float32(1e-6))
+    return scores
 
 
 def _read(question: Question) -> list[tuple[Past, dict[int, float]]]:

@@ -5,10 +5,12 @@ from typing import Any
 
 from pyrec.errors import UnknownTaskError
 from pyrec.tasks.base import Task
+from pyrec.tasks.click import ClickTask
 from pyrec.tasks.need import NeedTask
+from pyrec.tasks.rating import RatingTask
 from pyrec.tasks.recommend import RecommendTask
 
-OURS: tuple[type[Task[Any, Any]], ...] = (RecommendTask, NeedTask)
+OURS: tuple[type[Task[Any, Any]], ...] = (RecommendTask, NeedTask, ClickTask, RatingTask)
 
 
 def find(name: str) -> type[Task[Any, Any]]:
