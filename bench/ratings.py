@@ -79,7 +79,7 @@ def ours(known: list, asked: list, found: dict, yes: list, stars: list) -> None:
             for user, pairs in by_user.items():
                 items = [item for item, _ in pairs]
                 for told, click, (_, rating) in zip(
-                    rec.rate(items, user=user), rec.click(items, user=user), pairs, strict=True
+                    rec.rating(items, user=user), rec.click(items, user=user), pairs, strict=True
                 ):
                     mean.append(told.mean - rating)
                     median.append(told.median - rating)

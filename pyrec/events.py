@@ -137,6 +137,15 @@ class EventLog:
         )
         return {row[0] for row in rows}
 
+    def n_against(self, user_id: str, at_most: int) -> int:
+        """Count a user's dislikes, skips and ratings below three, up to a number."""
+        rows = self._store.db.execute(
+            "SELECT 1 FROM events WHERE user_id = ? "
+            "AND (kind IN ('dislike', 'skip') OR (kind = 'rating' AND value < 3)) LIMIT ?",
+            [user_id, at_most],
+        ).fetchall()
+        return len(rows)
+
     # For what is computed from the whole log, and follows it
 
     def state(self) -> tuple[int, int]:

@@ -39,6 +39,11 @@ class OpinionState:
     yes: float
     number_of: I32
 
+    @property
+    def trained(self) -> bool:
+        """Whether the model was fitted to anything."""
+        return len(self.number_of) > 0
+
     def numbers(self, rows: I32) -> I32:
         """Return the model's numbers of rows, (n,) int32, -1 for those that it does not know."""
         inside = (rows >= 0) & (rows < len(self.number_of))

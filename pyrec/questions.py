@@ -20,11 +20,14 @@ from pyrec.interactions import Crowd, Interactions
 from pyrec.learned import Learned
 from pyrec.loaded import LoadedModels
 from pyrec.past import N_EVENTS, weigh
+from pyrec.phrasebook import Phrasebook
 from pyrec.rows import described
+from pyrec.said import SaidLog
 from pyrec.signals.base import F32, I32, U8, Past, Question
 from pyrec.signals.lexical import K1, B, in_doubt
+from pyrec.tastes import Tastes, newest_events, read_tastes
 from pyrec.text import analyze, fold, hash_terms
-from pyrec.types import Event, Filter, Need
+from pyrec.types import Event, Filter, Need, Phrase
 from pyrec.vectors import Vectors
 
 N_PAST = 30
@@ -50,6 +53,8 @@ class Questions:
         vectors: Vectors | None,
         models: LoadedModels,
         learned: Learned,
+        said: SaidLog,
+        book: Phrasebook,
     ) -> None:
         self._catalog = catalog
         self._events = events
@@ -57,6 +62,8 @@ class Questions:
         self._vectors = vectors
         self._models = models
         self._learned = learned
+        self._said = said
+        self._book = book
         self._index: Index | None = None
         self.understand: Callable[[str, str | None, Index], Need] = _words_only
         self._lock = threading.Lock()
@@ -98,7 +105,34 @@ class Questions:
             self._put_user(question, user, include_seen=include_seen)
         elif history:
             self._put_items(question, history, include_seen=include_seen)
+        if need is not None:
+            question.avoid = need.avoid
+        if user is not None:
+            question.want, avoid = self.stance(user)
+            question.avoid = question.avoid if need is not None else avoid
         return question
+
+    def stance(self, user: str) -> tuple[tuple[Phrase, ...], tuple[Phrase, ...]]:
+        """Return what a user said they like, and what they clearly dislike."""
+        said = self._said.of(user)
+        if not said and self._events.n_against(user, 3) < 3:
+            return (), ()  # the usual case: no items have to be read
+        tastes = self.tastes(user)
+        return tastes.wanted(), self.avoided(tastes)
+
+    def tastes(self, user: str) -> Tastes:
+        """Return what a user's events and corrections say of attribute values."""
+        events = newest_events(self._events, user)
+        ids = list({event.item_id for event in events})
+        rows = self._catalog.idxs(ids)
+        items = self._catalog.items(rows[rows >= 0])
+        return read_tastes(events, {item.item_id: item for item in items}, self._said.of(user))
+
+    def avoided(self, tastes: Tastes) -> tuple[Phrase, ...]:
+        """Return what a user clearly dislikes."""
+        self._book.load()
+        values, n_items = self._book.survey.values, max(self.current().n_live, 1)
+        return tastes.avoided(lambda c, v: values.get(c, {}).get(v, 0) / n_items)
 
     def like(self, item_id: str, where: Sequence[str | Filter]) -> Question:
         """Encode the question for items like one item.

@@ -29,15 +29,29 @@ from pyrec.mixer import shipped_theta
 from pyrec.phrasebook import Phrasebook
 from pyrec.prompts import Prompt, Prompts
 from pyrec.questions import Questions
+from pyrec.said import Said, SaidLog
 from pyrec.signals.base import Question
 from pyrec.store import Store
 from pyrec.tasks.base import Ask, Context, Task
 from pyrec.tasks.click import ClickTask
+from pyrec.tasks.corrections import understand_correction
+from pyrec.tasks.explain import ExplainTask
 from pyrec.tasks.need import NeedTask
+from pyrec.tasks.profile import ProfileTask
 from pyrec.tasks.rating import RatingTask
 from pyrec.tasks.recommend import MAX_K, RecommendTask
 from pyrec.train import Progress, TrainConfig, TrainReport, train
-from pyrec.types import Click, Event, Filter, Item, Need, Rating, Slate
+from pyrec.types import (
+    Click,
+    Event,
+    Explanation,
+    Filter,
+    Item,
+    Need,
+    Profile,
+    Rating,
+    Slate,
+)
 from pyrec.vectors import Vectors
 from pyrec.weights import Weights
 
@@ -88,6 +102,7 @@ class Recommender:
         self._vectors = Vectors(store, self.catalog, name) if name else None
         self.interactions = Interactions(self.events, self.catalog)
         self.learned = Learned(store)
+        self.said = SaidLog(store)
         self.questions = Questions(
             self.catalog,
             self.events,
@@ -95,6 +110,8 @@ class Recommender:
             self._vectors,
             models,
             self.learned,
+            self.said,
+            self._book,
         )
         self._weights, self._trained = Weights.of(self.learned), self.learned.version
         self.questions.understand = NeedTask(self._context()).understand
@@ -280,7 +297,7 @@ class Recommender:
         """
         return self._answer(ClickTask(self._context()), _ask(user=user, items=item_ids, **options))
 
-    def rate(self, item_ids: Sequence[str], *, user: str, **options: Any) -> list[Rating]:
+    def rating(self, item_ids: Sequence[str], *, user: str, **options: Any) -> list[Rating]:
         """Say how a user rates each of some items, on the scale of the store's ratings.
 
         Args:
@@ -292,6 +309,33 @@ class Recommender:
             UnknownItemError: the catalog does not hold one of them.
         """
         return self._answer(RatingTask(self._context()), _ask(user=user, items=item_ids, **options))
+
+    def profile(self, user: str, *, language: str | None = None, k: int | None = None) -> Profile:
+        """Say what a user is interested in, and what not.
+
+        Args:
+            user: whose events and corrections count.
+            language: of the sentence, such as "zh"; None for the catalog's.
+            k: how many interests and dislikes at most; None for 20.
+        """
+        return self._answer(ProfileTask(self._context()), _ask(user=user, k=k, language=language))
+
+    def explain(
+        self, item_id: str, text: str = "", *, user: str | None = None, language: str | None = None
+    ) -> Explanation:
+        """Say why an item stands where it does for a user, a question, or both.
+
+        Args:
+            item_id: the item.
+            text: the question, empty for none.
+            user: whose history counts.
+            language: of the sentence; None for that of the question, else the catalog's.
+
+        Raises:
+            UnknownItemError: the catalog does not hold it.
+        """
+        ask = _ask(text, user, items=(item_id,), language=language)
+        return self._answer(ExplainTask(self._context()), ask)
 
     def ask(self, task: str, text: str = "", **asked: Any) -> Any:
         """Ask any task by its name, those of installed packages included.
@@ -384,6 +428,30 @@ class Recommender:
         """
         asks = (self.catalog, self.events, self.questions, self._current().ranker)
         return evaluate(*asks, config or EvaluateConfig(), progress)
+
+    def correct(self, user: str, text: str) -> list[Said]:
+        """Take what a user says of their taste: "I don't like horror", "genres=Horror".
+
+        It counts from the next question on, and outweighs events, until `take_back` or until the
+        user says something else of the value.
+
+        Args:
+            user: any id of yours.
+            text: words that name values of the catalog, or a condition with = or !=.
+
+        Returns:
+            What was understood.
+
+        Raises:
+            CatalogError: no value of the catalog is named.
+        """
+        found = understand_correction(text, self.questions.current(), NeedTask(self._context()))
+        self.said.say(user, found)
+        return found
+
+    def take_back(self, user: str, column: str, value: str) -> bool:
+        """Forget what a user said of a value; tell whether there was anything."""
+        return self.said.take_back(user, column, value)
 
     def log_shown(self, user: str, item_ids: Sequence[str]) -> None:
         """Log that a user saw these items in this order; `Slate.shown` calls this."""

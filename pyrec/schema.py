@@ -1,9 +1,9 @@
 """The tables, as numbered migrations; `store.py` applies those that a file has not seen.
 
 A migration that has shipped is never edited, only followed by another. Catalog tables (`items`,
-`removed`, `vectors`, `derived`, `facts`) and personal ones (`events`, `event_removals`, `weights`)
-never refer to each other by foreign key, so that a catalog can later be a read-only file attached
-beside a small private one. `PRAGMA user_version` counts the migrations applied, `PRAGMA
+`removed`, `vectors`, `derived`, `facts`) and personal ones (`events`, `event_removals`, `weights`,
+`said`) never refer to each other by foreign key, so that a catalog can later be a read-only file
+attached beside a small private one. `PRAGMA user_version` counts the migrations applied, `PRAGMA
 application_id` says that the file is pyrec's
 (https://www.sqlite.org/fileformat2.html#the_database_header).
 """
@@ -129,9 +129,27 @@ def _m002_events_by_time(db: Database) -> None:
     )
 
 
+def _m003_said(db: Database) -> None:
+    """Keep what users say of attribute values themselves."""
+    _run(
+        db,
+        """
+        CREATE TABLE said (
+            user_id TEXT NOT NULL,
+            attribute TEXT NOT NULL,
+            value TEXT NOT NULL,
+            likes INTEGER NOT NULL,
+            at REAL NOT NULL,
+            PRIMARY KEY (user_id, attribute, value)
+        ) STRICT
+        """,
+    )
+
+
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _m001_catalog_and_events,
     _m002_events_by_time,
+    _m003_said,
 )
 
 

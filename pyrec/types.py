@@ -187,6 +187,66 @@ class Rating:
     path: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Interest:
+    """A value of an attribute that a user likes or dislikes.
+
+    Attributes:
+        column: the attribute.
+        value: as the catalog writes it.
+        probability: that the next thing has it, among the column's values; of a dislike, how likely
+            it is one.
+        lasting: its share in all that was liked, 0 to 1.
+        recent: how much of that is new; a liked thing counts 1, and fades as others come.
+        usual: its share among the catalog's values of the column.
+        evidence: ids of the items that say so, the newest first.
+        said: whether the user said it themselves.
+    """
+
+    column: str
+    value: str
+    probability: float
+    lasting: float = 0.0
+    recent: float = 0.0
+    usual: float = 0.0
+    evidence: tuple[str, ...] = ()
+    said: bool = False
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a user is interested in.
+
+    Attributes:
+        interests: the most probable first.
+        dislikes: the most likely first.
+        sentence: what sets the user apart, for people to read.
+        path: how it was made.
+    """
+
+    user: str
+    interests: tuple[Interest, ...]
+    dislikes: tuple[Interest, ...]
+    sentence: str
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why an item stands where it does.
+
+    Attributes:
+        reasons: what moved it most, the strongest first.
+        sentence: the same for people to read; it names only what the store and the question hold.
+        path: how it was made.
+    """
+
+    item: Item
+    reasons: tuple[Reason, ...]
+    sentence: str
+    path: tuple[str, ...] = ()
+
+
 class SlateActions(Protocol):
     """What a slate asks of the recommender that made it."""
 

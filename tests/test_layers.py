@@ -21,7 +21,7 @@ FLOORS = (
     " opinion_model opinion_parts bootstrap list_metrics splits evaluation charts"
     " manifest gguf_header convert_e5 workspace vocabulary encoder_file llama lm embedder",
     "column columns importing catalog event_rules event_importing events interactions learned"
-    " opinions opinion_state past"
+    " opinions opinion_state said tastes sentences past"
     " vectors index headings fields event_fields event_writing delimited json_rows readers"
     " fetch model_folder model_install models loaded sample_movies",
     "decoding phrasebook survey",

@@ -17,6 +17,8 @@ from pyrec.cli.events import events
 from pyrec.cli.learning import evaluate, train
 from pyrec.cli.models import models
 from pyrec.cli.options import verbatim
+from pyrec.cli.tasks import ask, explain, profile, rating
+from pyrec.cli.tasks import click as click_
 from pyrec.cli.users import feedback, history, undo
 
 __all__ = ["main"]
@@ -47,7 +49,7 @@ def main(ctx: click.Context) -> None:
 
 
 for _command in (
-    import_, index, recommend, similar, need, feedback, undo, history, events, train, evaluate,
-    models, doctor, demo,
+    import_, index, recommend, similar, need, explain, feedback, undo, history, profile, click_,
+    rating, ask, events, train, evaluate, models, doctor, demo,
 ):  # fmt: skip
     main.add_command(_command)

@@ -56,7 +56,7 @@ _GENERATE: dict[str | None, bool | str] = {"titles": True, "catalog": "catalog",
 def recommend(
     words: tuple[str, ...],
     user: str | None,
-    k: int,
+    k: int | None,
     where: tuple[Filter, ...],
     include_seen: bool,
     generate: str | None,
@@ -94,7 +94,7 @@ def recommend(
 @format_options
 def similar(
     item: str,
-    k: int,
+    k: int | None,
     where: tuple[Filter, ...],
     text_model: str,
     embedding_model: str,
@@ -115,19 +115,28 @@ def similar(
     epilog=verbatim(
         "phrase  a phrase of the catalog, with its probability",
         "filter  a condition that items must meet",
+        "avoid   what is to be kept away, with its probability",
+        "order   the column that the list shall be in the order of",
+        "number  how many are asked for",
         "word    a word that is looked for, without its ending",
     )
 )
 @click.argument("words", nargs=-1, required=True, type=text, metavar="TEXT...")
+@click.option("--user", type=text, metavar="USER", help="Whose dislikes and corrections count.")
 @model_options
 @db_option
 @format_options
 def need(
-    words: tuple[str, ...], text_model: str, embedding_model: str, db: Path, form: str | None
+    words: tuple[str, ...],
+    user: str | None,
+    text_model: str,
+    embedding_model: str,
+    db: Path,
+    form: str | None,
 ) -> None:
     """Show what a question means in the catalog's own words."""
     with open_db(db, text_model, embedding_model) as rec:
-        found = rec.need(question(words))
+        found = rec.need(question(words), user=user)
     rows = _rows(found)
     if for_people(form) or form == "table":
         rows = [row for row in rows if row["kind"] != "word"]
@@ -143,8 +152,15 @@ def _rows(found: Need) -> list[dict[str, object]]:
     for phrase in found.phrases:
         probability = round(phrase.probability, 4)
         rows.append({"kind": "phrase", "text": phrase.text, "probability": probability})
-    for written in map(str, found.filters):
-        rows.append({"kind": "filter", "text": written, "probability": None})
+    for condition in found.filters:
+        probability = round(condition.probability, 4)
+        rows.append({"kind": "filter", "text": str(condition), "probability": probability})
+    for phrase in found.avoid:
+        probability = round(phrase.probability, 4)
+        rows.append({"kind": "avoid", "text": phrase.text, "probability": probability})
+    for kind, value in (("order", found.order), ("number", found.n)):
+        if value:
+            rows.append({"kind": kind, "text": str(value), "probability": 1.0})
     for term in found.terms:
         rows.append({"kind": "word", "text": term, "probability": None})
     return rows

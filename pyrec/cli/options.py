@@ -92,10 +92,8 @@ def list_options(command: F) -> F:
     return click.option(
         "-k",
         type=click.IntRange(1, 1000),
-        default=10,
-        show_default=True,
         metavar="N",
-        help="How many items.",
+        help="How many items; otherwise as many as the words ask for, or 10.",
     )(command)
 
 
@@ -117,7 +115,12 @@ def open_db(
             f"there is no database {db}; make it with `pyrec import FILE{_db(db)}`, or name "
             "another with --db or PYREC_DB"
         )
-    return pyrec.open(db, text_model=_choice(text_model), embedding_model=_choice(embedding_model))
+    return pyrec.open(
+        db,
+        text_model=_choice(text_model),
+        embedding_model=_choice(embedding_model),
+        prompts=os.environ.get("PYREC_PROMPTS") or None,
+    )
 
 
 def question(words: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ _LEADS = {
     "phrases": "phrase: ",
     "content": "shares with ",
     "dense_history": "close to ",
+    "tastes": "to your taste: ",
 }
 
 

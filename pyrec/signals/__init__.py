@@ -10,6 +10,7 @@ from pyrec.signals.lexical import Coverage, Lexical
 from pyrec.signals.linear import Linear, LinearRecent
 from pyrec.signals.phrases import Phrases
 from pyrec.signals.popular import Popular
+from pyrec.signals.tastes import Tastes
 
 
 def every() -> list[Signal]:
@@ -32,5 +33,6 @@ def every() -> list[Signal]:
         Taken(),
         Lately(),
         Popular(asked=False),
+        Tastes(),
     ]
     return ours + [entry.load()() for entry in entry_points(group="pyrec.signals")]

@@ -20,7 +20,7 @@ from pyrec.interactions import Crowd
 from pyrec.linear_model import LinearModel
 from pyrec.lm import TextModel
 from pyrec.prompts import Prompts
-from pyrec.types import Filter, Item, Need
+from pyrec.types import Filter, Item, Need, Phrase
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -54,6 +54,8 @@ class Question:
         titles: rows to their titles.
         having: conditions to the rows that meet them, (n_items,) uint8 or longer.
         need: what the words mean, None without words.
+        avoid: what is to be kept away: values of columns, or words.
+        want: values that the user said they like.
         vector: (dim,) float32 unit vector of the words, None without words or embedding model.
         model: the text model, None without one.
         history: the newest of the user's past, oldest first; empty for a newcomer.
@@ -77,6 +79,8 @@ class Question:
     titles: Callable[[I32], Sequence[str]]
     having: Callable[[Sequence[Filter]], U8]
     need: Need | None = None
+    avoid: Sequence[Phrase] = ()
+    want: Sequence[Phrase] = ()
     vector: F32 | None = None
     model: TextModel | None = None
     history: Sequence[Past] = ()

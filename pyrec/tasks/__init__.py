@@ -6,11 +6,20 @@ from typing import Any
 from pyrec.errors import UnknownTaskError
 from pyrec.tasks.base import Task
 from pyrec.tasks.click import ClickTask
+from pyrec.tasks.explain import ExplainTask
 from pyrec.tasks.need import NeedTask
+from pyrec.tasks.profile import ProfileTask
 from pyrec.tasks.rating import RatingTask
 from pyrec.tasks.recommend import RecommendTask
 
-OURS: tuple[type[Task[Any, Any]], ...] = (RecommendTask, NeedTask, ClickTask, RatingTask)
+OURS: tuple[type[Task[Any, Any]], ...] = (
+    RecommendTask,
+    NeedTask,
+    ClickTask,
+    RatingTask,
+    ProfileTask,
+    ExplainTask,
+)
 
 
 def find(name: str) -> type[Task[Any, Any]]:

@@ -10,6 +10,7 @@ is a title or a value already, no model is asked.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,6 +106,20 @@ class NeedTask(Task[Understood, Need]):
         answers = self.answers(x)
         return self.parse(x, answers, self.mix(x, answers))
 
+    def survey(self) -> Survey:
+        """Return what the catalog's columns hold."""
+        self.context.book.load()
+        return self.context.book.survey
+
+    def value(self, words: str, index: Index) -> Named | None:
+        """Return the value that words as a whole are, in any script; None where they are none."""
+        exact = Names(self.context.catalog, self.survey(), index).exactly(words)
+        foreign = self._foreign_names(index)
+        if exact is None and foreign.segments(words):
+            wrote = self._write(foreign, words, index)
+            return wrote[0] if wrote else None
+        return exact
+
     def answers(self, x: Understood) -> Answers:
         """Let the text model write phrases of the catalog, with their scores as values (n, 1)."""
         found = [] if x.known or not x.text else self._beam(x)
@@ -144,9 +159,9 @@ class NeedTask(Task[Understood, Need]):
         text, book = text.strip(), self.context.book
         book.load()
         if text and self.context.questions.is_title(text, index):
-            return Understood(text, index, "title")
+            return Understood(text, index, "title", (), self._disliked(user, text, ()))
         if text and book.value(text) is not None:
-            return Understood(text, index, "value")
+            return Understood(text, index, "value", (), self._disliked(user, text, ()))
         survey = book.survey
         if len(text) > MAX_READ:
             return Understood(text, index)
@@ -171,7 +186,7 @@ class NeedTask(Task[Understood, Need]):
             return wrote[0] if wrote else None
 
         text, excluded = read_exclusions(text, names.at_start, write, stands)
-        avoid = tuple(Phrase(thing.text, EXCLUDED) for thing in excluded if thing.named is None)
+        avoid = [Phrase(thing.text, EXCLUDED) for thing in excluded if thing.named is None]
         filters += [Filter(t.named.column, "!=", t.named.value) for t in excluded if t.named]
         text = without_courtesy(text)
         for mention in names.mentions(text):
@@ -181,8 +196,25 @@ class NeedTask(Task[Understood, Need]):
             if not is_other_role(segment) and (found := self._write(foreign, segment, index)):
                 filters.append(Filter(found[0].column, "=", found[0].value, found[1]))
         filters = list(dict.fromkeys(filters))
+        avoid += self._disliked(user, text, filters)
         known = "value" if text and book.value(text) is not None else ""
-        return Understood(text, index, known, tuple(filters), avoid, order, n)
+        return Understood(text, index, known, tuple(filters), tuple(avoid), order, n)
+
+    def _disliked(
+        self, user: str | None, text: str, filters: Sequence[Filter]
+    ) -> tuple[Phrase, ...]:
+        """Return what the user clearly dislikes, but for what they ask for here."""
+        if user is None:
+            return ()
+        asked = {(f.column, f.value) for f in filters if f.op == "="}
+        words = set(analyze(text, "auto"))
+        _, avoided = self.context.questions.stance(user)
+        return tuple(
+            phrase
+            for phrase in avoided
+            if (phrase.column, phrase.text) not in asked
+            and not set(analyze(phrase.text, "auto")) <= words
+        )
 
     def _foreign_names(self, index: Index) -> ForeignNames:
         survey = self.context.book.survey

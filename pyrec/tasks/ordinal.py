@@ -186,14 +186,16 @@ def evidence(x: Asked) -> F32:
     out[:, :, 0] = levels.shares / levels.shares.max()
     habit = np.bincount(levels.said, minlength=n_levels) + _HABIT * levels.shares
     out[:, :, 1] = habit / habit.max()
-    model = x.state.model
-    share = np.maximum(levels.shares, 1e-6)
-    normal = np.exp(model.level_evidence(mine, values, number, levels.opinions, share)[:, :, 1])
-    out[:, :, 2] = normal / normal.max(axis=1, keepdims=True)
-    scalars = np.empty((n, 7), np.float32)
-    scalars[:, :4] = model.evidence(mine, values, number)
+    scalars = np.full((n, 7), np.nan, np.float32)
     scalars[:, 4:6] = x.likeness
     scalars[:, 6] = x.yes
+    if x.state.trained:
+        model = x.state.model
+        scalars[:, :4] = model.evidence(mine, values, number)
+        share = np.maximum(levels.shares, 1e-6)
+        levels_told = model.level_evidence(mine, values, number, levels.opinions, share)
+        normal = np.exp(levels_told[:, :, 1])
+        out[:, :, 2] = normal / normal.max(axis=1, keepdims=True)
     fits = 0.5 + levels.opinions[None, :, None] * scalars[:, None, :] / (2.0 * _SPREAD)
     out[:, :, 3:10] = np.clip(fits, 0.0, 1.0)
     out[:, :, 10] = (levels.opinions > 0) / np.log2(2.0 + x.places)[:, None]
