@@ -26,6 +26,7 @@ from pyrec.opinion_parts import (
     GUESS_WEIGHT,
     HABIT_WEIGHT,
     NOISE_FLOOR,
+    Ints,
     Parts,
     Sparse,
     Sums,
@@ -223,27 +224,32 @@ def fit(
     """
     mean = np.float32(value.mean() if len(value) else 0)
     y = (value - mean).astype(np.float32)
-    by_user, by_item = _Ratings(user, item, y, n_users), _Ratings(item, user, y, n_items + 1)
-    foretold = _Foretold(features, by_item.number)
-    shared, even = NOISE_GUESS, np.ones(n_items + 1, np.float32)
+    # Items that nobody rated have the part that their features foretell, and need no rounds.
+    rated, number = np.unique(item, return_inverse=True)
+    by_user, by_item = _Ratings(user, number, y, n_users), _Ratings(number, user, y, len(rated))
+    count = np.bincount(item, minlength=n_items + 1).astype(np.float32)
+    foretold = _Foretold(features, count, rated, n_factors + 1)
+    shared, even = NOISE_GUESS, np.ones(len(rated), np.float32)
     noise: F32 = np.full(n_users, shared, np.float32)
     guess = np.diag([BIAS_GUESS, *[FACTOR_GUESS] * n_factors]).astype(np.float32)
     first = np.random.default_rng(seed).normal(size=(n_users, n_factors + 1)) @ np.sqrt(guess)
     users = Parts(first.astype(np.float32), np.zeros((n_users, *guess.shape), np.float32))
     users.mean[:, 0] = 0
     user_mean, user_precision = np.zeros(n_factors + 1, np.float32), np.linalg.inv(guess)
-    item_mean, item_precision = np.zeros((n_items + 1, n_factors + 1), np.float32), user_precision
+    item_mean, item_precision = np.zeros((len(rated), n_factors + 1), np.float32), user_precision
     for step in range(n_rounds):
         sums = by_item.sums(*loadings(users, BIAS_OF_ITEM, np.reciprocal(noise)))
         items = solve(sums, item_mean, item_precision, BIAS_OF_USER, even)
         if step > 1:  # Features would hold fast to the first factors, which are drawn at random.
             item_mean = foretold.means(items.mean)
-        item_precision = precision_around(items, item_mean, foretold.rated, guess)
-        loading, moment = loadings(items, BIAS_OF_USER, even)
-        sums = by_user.sums(loading, moment)
+        item_precision = precision_around(items, item_mean, even > 0, guess)
+        sums = by_user.sums(*loadings(items, BIAS_OF_USER, even))
         users, noise, shared = solve_users(sums, user_mean, user_precision, shared)
         user_mean = users.mean.sum(axis=0) / (n_users + GUESS_WEIGHT)
         user_precision = precision_around(users, user_mean, np.ones(n_users, bool), guess)
+    every = Parts(foretold.of_all(), np.tile(np.linalg.inv(item_precision), (n_items + 1, 1, 1)))
+    every.mean[rated], every.cov[rated] = items
+    loading, moment = loadings(every, BIAS_OF_USER, np.ones(n_items + 1, np.float32))
     scale = np.array([mean, value.var() if len(value) else BIAS_GUESS, shared], np.float32)
     ptr = np.append(features.ptr, features.ptr[-1])
     held = ptr, features.idx, features.weight
@@ -253,7 +259,7 @@ def fit(
 class _Ratings:
     """The ratings of one side, to be summed over the other side."""
 
-    def __init__(self, row: I32, column: I32, y: F32, n_rows: int) -> None:
+    def __init__(self, row: Ints, column: Ints, y: F32, n_rows: int) -> None:
         self._ones, self._values = Sparse(row, column, n_rows), Sparse(row, column, n_rows, y)
         self._square = np.bincount(row, y**2, n_rows).astype(np.float32)
         self.number = np.bincount(row, minlength=n_rows).astype(np.float32)
@@ -264,9 +270,12 @@ class _Ratings:
 
 
 class _Foretold:
-    """The parts of items as 1, log(1 + raters) and the features foretell them: ridge regression."""
+    """The parts of items as 1, log(1 + raters) and the features foretell them: ridge regression.
 
-    def __init__(self, features: ItemFeatures, count: F32) -> None:
+    Learned from the rated ones.
+    """
+
+    def __init__(self, features: ItemFeatures, count: F32, rated: Ints, n_parts: int) -> None:
         every = np.arange(len(count))
         common = np.bincount(features.idx, minlength=features.n_features) >= MIN_FEATURE_ITEMS
         row = np.repeat(every[:-1], np.diff(features.ptr))
@@ -274,16 +283,20 @@ class _Foretold:
         row = np.concatenate([every, every, row[kept]])
         column = np.concatenate([0 * every, 0 * every + 1, features.idx[kept] + 2])
         weight = np.concatenate([0 * count + 1, np.log1p(count), features.weight[kept]])
-        self.rated = count > 0
-        self._across = Sparse(row, column, len(count), weight)
+        self._all = Sparse(row, column, len(count), weight)
+        number = np.full(len(count), -1)
+        number[rated] = np.arange(len(rated))
+        inside = number[row] >= 0
+        row, column, weight = number[row[inside]], column[inside], weight[inside]
         n_columns = features.n_features + 2
-        self._down = Sparse(column, row, n_columns, weight * self.rated[row])
+        self._across = Sparse(row, column, len(rated), weight)
+        self._down = Sparse(column, row, n_columns, weight)
         self._ridge = np.full((n_columns, 1), SLOPE_RIDGE, np.float32)
         self._ridge[:2] = 1
         # With these steps of Jacobi's method the misfit never grows (weights are not negative).
         size = self._down @ (self._across @ np.ones((n_columns, 1), np.float32))
         self._step: F32 = np.reciprocal(size + self._ridge)
-        self._slope: F32 = np.zeros((n_columns, 1), np.float32)  # Of every part alike, at first.
+        self._slope: F32 = np.zeros((n_columns, n_parts), np.float32)
 
     def means(self, part: F32) -> F32:
         """What is foretold (n, d + 1), a few steps closer to the parts of the rated than before."""
@@ -291,3 +304,8 @@ class _Foretold:
             rest = self._down @ (part - self._across @ self._slope)
             self._slope = self._slope + self._step * (rest - self._ridge * self._slope)
         return self._across @ self._slope
+
+    def of_all(self) -> F32:
+        """What is foretold of all items, rated or not, (n_items + 1, d + 1)."""
+        told = self._all @ self._slope
+        return told

@@ -337,11 +337,11 @@ class Recommender:
         ask = _ask(text, user, items=(item_id,), language=language)
         return self._answer(ExplainTask(self._context()), ask)
 
-    def ask(self, task: str, text: str = "", **asked: Any) -> Any:
-        """Ask any task by its name, those of installed packages included.
+    def ask(self, task: str | type[Task[Any, T]], text: str = "", **asked: Any) -> Any:
+        """Ask any task, those of installed packages included.
 
         Args:
-            task: its name, such as `recommend`, or one that a package offers.
+            task: its name, such as `recommend`, or one that a package offers; or its class.
             text: the words.
             asked: what else `tasks.base.Ask` holds: user, items, history, where, k; anything more
                 goes to the task as its own options.
@@ -349,7 +349,7 @@ class Recommender:
         Raises:
             UnknownTaskError: there is none with this name.
         """
-        kind = tasks.find(task)
+        kind = tasks.find(task) if isinstance(task, str) else task
         return self._answer(kind(self._context()), _ask(text, **asked))
 
     # Feedback

@@ -122,7 +122,7 @@ def train(
         used = {task: theta_of(task) for task in TASKS}
         shipped: dict[str, Theta] = {task: shipped_theta(task) for task in TASKS}
         state, of_opinions = train_opinions(
-            opinions, catalog, questions, used, shipped, judges, config.pull, progress, config.seed
+            opinions, catalog, questions, used, shipped, judges, progress, config.seed
         )
         found.update(of_opinions)
     progress("fitting the linear model", 0.0)

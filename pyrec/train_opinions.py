@@ -37,6 +37,8 @@ BEGUN = (0, 1, 3, 10, 30)
 BEGINNERS = 0.25
 """A part of the questions sees but the first few opinions of a user, or theta would know only
 people of whom much is known: on MovieLens one rating would then be worse than none."""
+PULL = 3.0
+"""How strongly weights stay near those that come with pyrec, in questions."""
 TASKS = (ClickTask.name, RatingTask.name)
 
 
@@ -179,7 +181,6 @@ def train_opinions(
     used: Mapping[str, Theta],
     prior: Mapping[str, Theta],
     judges: Sequence[bool],
-    pull: float,
     progress: Callable[[str, float], None],
     seed: int,
 ) -> tuple[OpinionState, dict[str, Theta | None]]:
@@ -192,7 +193,6 @@ def train_opinions(
         used: the weights in use, by task.
         prior: the weights to stay near, by task.
         judges: by number of user, whether they judge instead of teaching.
-        pull: how strongly weights stay near the prior, in questions.
         progress: told what is done, and the share of it.
         seed: which opinions are hidden.
 
@@ -210,7 +210,7 @@ def train_opinions(
     judging = np.array(judges, bool)
     learnt = {task: of.some(~judging[of.user]) for task, of in pools.items()}
     found: dict[str, Theta | None] = {}
-    for task, fitted in fit_tasks(learnt, prior, pull).items():
+    for task, fitted in fit_tasks(learnt, prior, PULL).items():
         judged = pools[task].some(judging[pools[task].user])
         before, after = loss(Mixer(SIGNALS, used[task]), judged), loss(fitted, judged)
         found[task] = fitted.as_dict() if len(judged.user) and after <= before else None

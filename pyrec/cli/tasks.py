@@ -161,7 +161,10 @@ def explain(
     db: Path,
     form: str | None,
 ) -> None:
-    """Say why ITEM stands where it does for a question, a user, or both."""
+    """Say why ITEM stands where it does.
+
+    For a question, a user, or both.
+    """
     with open_db(db, text_model, embedding_model) as rec:
         found = rec.explain(item, question(words), user=user, language=language)
     rows = [
@@ -199,7 +202,10 @@ def ask(
     embedding_model: str,
     db: Path,
 ) -> None:
-    """Ask any TASK by its name, one of an installed package as well; prints JSON."""
+    """Ask any TASK by its name; prints JSON.
+
+    Also one that an installed package offers.
+    """
     with open_db(db, text_model, embedding_model) as rec:
         found = rec.ask(task, question(words), user=user, items=items, k=k)
         clicks.echo(json.dumps(_plain(found), ensure_ascii=False, indent=1))

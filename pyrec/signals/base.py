@@ -54,8 +54,6 @@ class Question:
         titles: rows to their titles.
         having: conditions to the rows that meet them, (n_items,) uint8 or longer.
         need: what the words mean, None without words.
-        avoid: what is to be kept away: values of columns, or words.
-        want: values that the user said they like.
         vector: (dim,) float32 unit vector of the words, None without words or embedding model.
         model: the text model, None without one.
         history: the newest of the user's past, oldest first; empty for a newcomer.
@@ -71,6 +69,8 @@ class Question:
         takers: the newest of `history` with the users who took each, once a reason was asked for.
         companions: item_idx to the title that `takers` say goes with it, as reasons are asked for.
         generated: item_idx to probability, once the `titles` signal has run.
+        avoid: what is to be kept away: values of columns, or words.
+        want: values that the user said they like.
         prompts: the wording of what the text model is asked.
     """
 
@@ -79,8 +79,6 @@ class Question:
     titles: Callable[[I32], Sequence[str]]
     having: Callable[[Sequence[Filter]], U8]
     need: Need | None = None
-    avoid: Sequence[Phrase] = ()
-    want: Sequence[Phrase] = ()
     vector: F32 | None = None
     model: TextModel | None = None
     history: Sequence[Past] = ()
@@ -94,6 +92,8 @@ class Question:
     takers: list[tuple[str, set[int]]] | None = field(default=None, repr=False)
     companions: dict[int, str] = field(default_factory=dict, repr=False)
     generated: dict[int, float] | None = field(default=None, repr=False)
+    avoid: Sequence[Phrase] = ()
+    want: Sequence[Phrase] = ()
     prompts: Prompts = field(default_factory=Prompts, repr=False)
 
     @property

@@ -30,7 +30,7 @@ _CUES = (
 )
 # What follows is no thing to be kept away: "no more than", "not too big", "not only", "no idea".
 _NOT_THINGS = (
-    r"(?:only|too|very|so|just|sure|more|less|later|earlier|idea|matter|problem|need|one|name|"
+    r"(?:than|that|this|it|only|too|very|so|just|sure|more|less|later|earlier|idea|matter|problem|need|one|name|"
     r"longer|worries|preference|rush|limit|fuss|nonsense|yet|really|necessarily|another|"
     r"expensive|cheap|big|small|to|my|your|over|under|above|below|before|after|for|\d)\b"
 )
