@@ -1,9 +1,8 @@
 """Training of the click and rating tasks: opinions are hidden and asked for from the rest.
 
 The factor model is fitted without a random part of the opinions, theta is the most likely for that
-part, and then the model is fitted again to all. Both tasks ask the same of a user, so theta is
-first fitted to both together, and then to each near that: what one of them teaches, the other has.
-Called by `train.py`.
+part, and then the model is fitted again to all. Both tasks ask the same of a user, so a part of
+theta is fitted to both together: what one of them teaches, the other has. Called by `train.py`.
 """
 
 from __future__ import annotations
@@ -133,21 +132,20 @@ def collect(
 def fit_tasks(
     pools: Mapping[str, Pools], prior: Mapping[str, Theta], pull: float, *, jointly: bool = True
 ) -> dict[str, Mixer]:
-    """Fit theta of each task; jointly, what they share is fitted to both before.
+    """Fit theta of each task; jointly, it is its prior, a shift that all share and one of its own.
+
+    Source of the sharing: Daume III, Frustratingly Easy Domain Adaptation (2007).
 
     Args:
         pools: questions by task.
         prior: weights to stay near, by task.
         pull: how strongly, in questions.
-        jointly: whether tasks share; a task on its own stays near its prior alone.
+        jointly: whether tasks share.
     """
-    near = {task: Mixer(SIGNALS, prior[task]) for task in pools}
     filled = {task: of for task, of in pools.items() if len(of.user)}
-    if jointly and len(filled) > 1:
-        start = Mixer(SIGNALS, _mean([near[task] for task in filled]))
-        shared = _fit([*filled.values()], start, pull)
-        near = {**near, **dict.fromkeys(filled, shared)}
-    return {task: _fit([of], near[task], pull) for task, of in filled.items()}
+    if not jointly:
+        return {task: _fit({task: of}, prior, pull)[task] for task, of in filled.items()}
+    return _fit(filled, prior, pull) if filled else {}
 
 
 def loss(theta: Mixer, pools: Pools) -> float:
@@ -245,16 +243,29 @@ def _joined(
     return Pools(values, target, n_levels, depth, user)
 
 
-def _fit(pools: Sequence[Pools], near: Mixer, pull: float) -> Mixer:
-    values = np.concatenate([of.values for of in pools])
-    target = np.concatenate([of.target for of in pools])
-    sizes = np.concatenate([np.full(len(of.user), of.n_levels) for of in pools])
-    groups = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    context = np.concatenate([of.context for of in pools])
-    fitted, _ = mixer.fit(values, target, groups, near, context=context, l2=pull / len(sizes))
-    return fitted
-
-
-def _mean(mixers: Sequence[Mixer]) -> dict[str, list[float]]:
-    rows = np.mean([m.theta for m in mixers], axis=0).reshape(len(SIGNALS), -1)
-    return dict(zip(SIGNALS, rows.tolist(), strict=True))
+def _fit(pools: Mapping[str, Pools], prior: Mapping[str, Theta], pull: float) -> dict[str, Mixer]:
+    """Fit one theta to the questions of some tasks, each signal once for all and once for each."""
+    tasks = tuple(pools)
+    shares = ("", *tasks) if len(tasks) > 1 else tasks
+    names = [f"{task}/{name}" for task in shares for name in SIGNALS]
+    values = []
+    for task, of in pools.items():
+        # What belongs to another task is unknown here, and weighs nothing.
+        none = np.full_like(of.values, np.nan)
+        values.append(np.hstack([of.values if each in ("", task) else none for each in shares]))
+    near = {f"{task}/{name}": row for task in tasks for name, row in prior[task].items()}
+    sizes = np.concatenate([np.full(len(of.user), of.n_levels) for of in pools.values()])
+    fitted, _ = mixer.fit(
+        np.concatenate(values),
+        np.concatenate([of.target for of in pools.values()]),
+        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        Mixer(names, near),
+        context=np.concatenate([of.context for of in pools.values()]),
+        l2=pull / len(sizes),
+    )
+    parts = fitted.theta.reshape(len(shares), len(SIGNALS), -1)
+    together = parts[0] if len(tasks) > 1 else 0.0
+    return {
+        task: Mixer(SIGNALS, dict(zip(SIGNALS, (together + part).tolist(), strict=True)))
+        for task, part in zip(tasks, parts[-len(tasks) :], strict=True)
+    }

@@ -20,10 +20,10 @@ from pyrec.tasks.base import Answers, Ask, Task
 from pyrec.tastes import MIN_DISLIKES, Taste, Tastes, values_of
 from pyrec.types import Interest, Profile
 
-SIGNALS = ("lasting", "recent", "usual", "expected", "fine", "said")
+SIGNALS = ("lasting", "recent", "usual", "expected", "said")
 """lasting: share of what was liked. recent: the same, old things fading. usual: share in the
-catalog. expected: share in what would be recommended. fine: how likely it is not disliked. said:
-what the user said."""
+catalog. expected: share in what would be recommended. said: what the user said. (How likely it is
+not disliked was tried: it foretells nothing beside these.)"""
 N_EXPECTED = 100
 """How many of the recommended items are read."""
 _DRAWN = 3.0
@@ -71,9 +71,7 @@ class ProfileTask(Task[Asked, Profile]):
                 columns[column].append(Taste(column, value))
         values, sizes = [], []
         for column, tastes in columns.items():
-            values.append(
-                column_values(tastes, x.tastes.usual, x.expected, x.usual.get(column, {}))
-            )
+            values.append(column_values(tastes, x.expected, x.usual.get(column, {})))
             sizes.append(len(tastes))
         choices = [taste for tastes in columns.values() for taste in tastes]
         groups = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -144,7 +142,6 @@ class ProfileTask(Task[Asked, Profile]):
 
 def column_values(
     tastes: list[Taste],
-    dislikes: float,
     expected: dict[tuple[str, str], float],
     usual: dict[str, int],
 ) -> np.ndarray:
@@ -152,7 +149,6 @@ def column_values(
 
     Args:
         tastes: of the column's values.
-        dislikes: the user's usual share of dislikes.
         expected: the share of values in what would be recommended, by column and value.
         usual: how many items have each value.
     """
@@ -168,7 +164,6 @@ def column_values(
     shares = np.array([expected.get((t.column, t.value), 0.0) for t in tastes])
     if shares.any():
         out[:, 3] = shares / shares.max()
-    out[:, 4] = [1.0 - t.dislike(dislikes) for t in tastes]
     if any(t.said for t in tastes):
-        out[:, 5] = [{1: 1.0, 0: _NEUTRAL, -1: 0.0}[t.said] for t in tastes]
+        out[:, 4] = [{1: 1.0, 0: _NEUTRAL, -1: 0.0}[t.said] for t in tastes]
     return out
