@@ -28,6 +28,7 @@ from ratings import auc, error
 import pyrec
 from pyrec import Item, mixer
 from pyrec.mixer import Mixer
+from pyrec.tasks.ordinal import N_TOLD, ask_yes
 
 PUBLISHED = {
     "movie": "TALLRec (LLaMA-7B) .675 after 64 samples, .720 after 256; classical .542",
@@ -99,12 +100,18 @@ def ask(
                     times.append(1000 * (time.perf_counter() - began))
                     if model:
                         began = time.perf_counter()
-                        asked[n] = rec.say_yes([samples[n].title], user=f"asked {n}")[0]
+                        asked[n] = yes_of(rec, samples[n])
                         model_times.append(1000 * (time.perf_counter() - began))
     ms = {"pyrec": f"{np.median(times):.1f}"}
     if model:
         ms["the text model alone"] = f"{np.median(model_times):.1f}"
     return said, asked, ms
+
+
+def yes_of(rec: pyrec.Recommender, sample: Sample) -> float:
+    """Return the text model's log P(yes) - log P(no) for a question."""
+    told = (sample.liked[-N_TOLD:], sample.disliked[-N_TOLD:], [sample.title])
+    return float(ask_yes(rec.models.text(), rec.prompts, "en", *told)[0])
 
 
 def opinions(samples: list[Sample], person: np.ndarray, fold: int, *, learns: bool) -> list[dict]:
