@@ -24,6 +24,7 @@ from pyrec.survey import Named, Survey
 from pyrec.tasks.base import Answers, Ask, Context, Task
 from pyrec.tasks.exclusions import read_exclusions
 from pyrec.tasks.foreign import ForeignNames
+from pyrec.tasks.language import language_of
 from pyrec.tasks.languages import named_language
 from pyrec.tasks.names import Names, is_other_role
 from pyrec.tasks.numbers import read_numbers
@@ -223,8 +224,10 @@ class NeedTask(Task[Understood, Need]):
         return self._foreign[1]
 
     def _write(self, names: ForeignNames, words: str, index: Index) -> tuple[Named, float] | None:
-        models, prompt = self.context.models, self.context.prompts.load(index.language, "need")
-        return names.write(words, models.text, models.text_name, prompt)
+        models, prompts = self.context.models, self.context.prompts
+        prompt = prompts.load(index.language, "need")
+        back = prompts.load(language_of(words, index.language), "need")
+        return names.write(words, models.text, models.text_name, prompt, back)
 
     def _step(self, x: Understood) -> str:
         """Say how the phrases were found."""
