@@ -269,7 +269,7 @@ def test_need_lists_phrases_filters_and_words(shop: Path) -> None:
     result = run("need", "kitchen", "under", "50")
     assert json.loads(result.stdout) == [
         {"kind": "phrase", "text": "kitchen", "probability": 1.0},
-        {"kind": "filter", "text": "price<=50", "probability": None},
+        {"kind": "filter", "text": "price<=50", "probability": 1.0},
         {"kind": "word", "text": "kitchen", "probability": None},
     ]
     assert "filter price<=50" in result.stderr
@@ -310,7 +310,7 @@ def test_errors_name_the_thing_and_end_with_their_code(
 def test_a_problem_nobody_foresaw_is_told_without_a_traceback(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pyrec.Recommender, "need", lambda *_: 1 / 0)
+    monkeypatch.setattr(pyrec.Recommender, "need", lambda *_, **__: 1 / 0)
     result = run("need", "shoes")
     assert result.exit_code == 1
     assert "ZeroDivisionError: division by zero" in result.stderr
