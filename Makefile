@@ -42,7 +42,8 @@ fmt: $(VENV)/.tested
 	@$(BIN)/clang-format -i $(CXX_FILES)
 
 bench: $(VENV)/.tested models
-	@for name in search_quality quality direction history_prior live beams speed kernels phrases import_memory events; do \
+	@for name in search_quality needs quality ratings yesno tasks profiles models direction history_prior live beams \
+		speed kernels phrases import_memory events; do \
 		echo; echo "== bench/$$name.py"; $(BIN)/python bench/$$name.py || exit 1; done
 
 # The terms of Gemma are printed before it is pulled: https://ai.google.dev/gemma/terms

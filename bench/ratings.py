@@ -91,8 +91,11 @@ def ours(known: list, asked: list, found: dict, yes: list, stars: list) -> None:
 
 
 def peers(known: list, asked: list, found: dict) -> None:
-    import surprise
-
+    try:
+        import surprise
+    except ImportError:
+        print("no peers: install scikit-surprise (the extra `bench`)")
+        return
     frame = [(u, i, r, None) for u, i, r, _ in known]
     data = surprise.Dataset(surprise.Reader(rating_scale=(0.5, 5)))
     trainset = data.construct_trainset(frame)

@@ -9,7 +9,7 @@ fits `opinion_model.py` to those of all.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from pyrec.opinion_model import ItemFeatures
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
 
 EXPLICIT = ("rating", "like", "dislike")
 KINDS = (*EXPLICIT, "purchase", "click", "skip", "impression")
@@ -111,74 +112,95 @@ class Opinions:
         return np.split(order, np.cumsum(counts)[:-1]) if len(counts) else []
 
 
-@dataclass
-class _Held:
-    """What a user said of an item so far."""
-
-    value: float
-    rating: float = np.nan
-    place: float = np.nan
-    explicit: bool = False
-
-
-@dataclass
-class _Person:
-    items: dict[str, _Held] = field(default_factory=dict)
-
-    def take(self, item: str, kind: str, value: float | None, scale: Scale) -> None:
-        held = self.items.get(item)
-        explicit = kind in EXPLICIT
-        if kind == "impression":
-            if held is None:
-                self.items[item] = _Held(_UNANSWERED, place=value if value is not None else np.nan)
-            return
-        rated = kind == "rating" and value is not None
-        worth = scale.opinion(value) if rated and value is not None else _WORTH.get(kind, 0.0)
-        place = held.place if held else np.nan
-        if held is None or explicit or (not held.explicit and worth > held.value):
-            # Taken out and put back: an opinion is as old as its last word.
-            self.items.pop(item, None)
-            rating = float(value) if rated and value is not None else np.nan
-            self.items[item] = _Held(worth, rating, place, explicit or bool(held and held.explicit))
-
-
 def read_person(events: Iterable[tuple[str, str, float | None]], scale: Scale) -> dict[str, float]:
     """Return one user's opinions by item id, oldest first, from (item_id, kind, value) in order.
 
     What was shown and not answered says nothing of one who is asked about: it was not looked at.
     """
-    person = _Person()
-    for item, kind, value in events:
-        if kind != "impression":
-            person.take(item, kind, value, scale)
-    return {item: held.value for item, held in person.items.items()}
+    told = [event for event in events if event[1] != "impression"]
+    codes: dict[str, int] = {}
+    item = np.array([codes.setdefault(i, len(codes)) for i, _, _ in told], np.int32)
+    kind = np.array([KINDS.index(k) for _, k, _ in told], np.uint8)
+    value = np.array([np.nan if v is None else v for _, _, v in told], np.float32)
+    opinion = _worth(kind, value, scale)
+    kept = _last_words(np.zeros(len(told), np.int32), item, kind, opinion)
+    ids = list(codes)
+    return {ids[item[n]]: float(opinion[n]) for n in kept.tolist()}
 
 
 def read_opinions(events: EventLog, catalog: Catalog) -> Opinions:
     """Read the opinions of everybody about what the catalog holds."""
-    chunks = list(events.all_ordered(kinds=KINDS))
-    scale = scale_of(v for chunk in chunks for _, _, k, v, _, _ in chunk if k == "rating" and v)
-    people: dict[str, _Person] = {}
-    for chunk in chunks:
-        for user, item, kind, value, _, _ in chunk:
-            people.setdefault(user, _Person()).take(item, kind, value, scale)
-    ids = list({item for person in people.values() for item in person.items})
-    row_of = dict(zip(ids, catalog.idxs(ids).tolist(), strict=True))
-    found = [
-        (number, row_of[item], held.value, held.rating, held.place)
-        for number, person in enumerate(people.values())
-        for item, held in person.items.items()
-        if row_of[item] >= 0
-    ]
-    columns = np.array(found, np.float64).reshape(-1, 5).T
-    user, row = (column.astype(np.int32) for column in columns[:2])
-    value, rating, place = (column.astype(np.float32) for column in columns[2:])
-    return Opinions(user, row, value, rating, place, tuple(people), scale)
+    users: dict[str, int] = {}
+    items: dict[str, int] = {}
+    parts: list[tuple[I32, I32, npt.NDArray[np.uint8], F32]] = []
+    for chunk in events.all_ordered(kinds=KINDS):
+        user = np.array([users.setdefault(row[0], len(users)) for row in chunk], np.int32)
+        item = np.array([items.setdefault(row[1], len(items)) for row in chunk], np.int32)
+        kind = np.array([KINDS.index(row[2]) for row in chunk], np.uint8)
+        values = [np.nan if row[3] is None else row[3] for row in chunk]
+        parts.append((user, item, kind, np.array(values, np.float32)))
+    nothing = np.empty(0, np.int32)
+    parts.append((nothing, nothing, nothing.astype(np.uint8), nothing.astype(np.float32)))
+    user, item, kind, value = (np.concatenate(part) for part in zip(*parts, strict=True))
+    rated = kind == KINDS.index("rating")
+    scale = scale_of(value[rated & ~np.isnan(value)])
+    opinion = _worth(kind, value, scale)
+    kept = _last_words(user, item, kind, opinion)
+    row_of = catalog.idxs(list(items)).astype(np.int32)
+    kept = kept[row_of[item[kept]] >= 0]
+    return Opinions(
+        user[kept],
+        row_of[item[kept]],
+        opinion[kept],
+        np.where(rated[kept], value[kept], np.float32(np.nan)),
+        _places(user, item, kind, value)[kept],
+        tuple(users),
+        scale,
+    )
 
 
-def scale_of(ratings: Iterable[float]) -> Scale:
+def _worth(kind: npt.NDArray[np.uint8], value: F32, scale: Scale) -> F32:
+    """Return what each event says by itself, (n,) float32."""
+    by_kind = np.array([_WORTH.get(k, _UNANSWERED) for k in KINDS], np.float32)
+    worth = by_kind[kind] if len(kind) else np.empty(0, np.float32)
+    low, high = scale.levels[0], scale.levels[-1]
+    stretched = np.clip(2.0 * (value - low) / (high - low) - 1.0, -1.0, 1.0)
+    rated = kind == KINDS.index("rating")
+    return np.where(rated & ~np.isnan(value), stretched, worth).astype(np.float32)
+
+
+def _last_words(user: I32, item: I32, kind: npt.NDArray[np.uint8], opinion: F32) -> I64:
+    """Return the events that count, one for each user and item, in the order of the log.
+
+    The last explicit one, else the strongest, else the first that was shown.
+    """
+    order = np.arange(len(user), dtype=np.float64)
+    explicit, shown = kind < len(EXPLICIT), kind == KINDS.index("impression")
+    rank = np.where(explicit, order, np.where(shown, -order, opinion))
+    group = np.where(explicit, 2, np.where(shown, 0, 1))
+    sort = np.lexsort((order, rank, group, item, user))
+    last = np.ones(len(sort), bool)
+    last[:-1] = (np.diff(user[sort]) != 0) | (np.diff(item[sort]) != 0)
+    kept: I64 = np.sort(sort[last])
+    return kept
+
+
+def _places(user: I32, item: I32, kind: npt.NDArray[np.uint8], value: F32) -> F32:
+    """Return where in a list each event's item was first shown to its user, NaN for nowhere."""
+    out = np.full(len(user), np.nan, np.float32)
+    shown = np.flatnonzero(kind == KINDS.index("impression"))
+    if len(shown):
+        key = user.astype(np.int64) * (int(item.max()) + 1) + item
+        first, at = np.unique(key[shown], return_index=True)
+        found = np.minimum(np.searchsorted(first, key), len(first) - 1)
+        hit = first[found] == key
+        out[hit] = value[shown][at[found[hit]]]
+    return out
+
+
+def scale_of(ratings: npt.ArrayLike) -> Scale:
     """Return the scale that ratings lie on: their different values, or one of five without any."""
-    levels, counts = np.unique(np.fromiter(ratings, np.float64), return_counts=True)
+    levels, counts = np.unique(np.asarray(ratings, np.float64), return_counts=True)
     if len(levels) < 2:
         return Scale()
     if len(levels) > MAX_LEVELS:

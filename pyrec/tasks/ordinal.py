@@ -46,6 +46,19 @@ SIGNALS = (
 around what the factors expect. item, user, taste, feature: `OpinionModel.evidence`. words, meaning:
 what the user thinks of items with such words, of such a meaning. model: the text model's yes less
 its no. place: how far up in a list it stands, which only clicks depend on."""
+_TOLD = {
+    "usual": "what people usually say",
+    "habit": "what the user usually says",
+    "normal": "what is expected of user and item",
+    "item": "what others think of it",
+    "user": "how the user judges beside others",
+    "taste": "what people of like taste think of it",
+    "feature": "what the user thinks of things of its kind",
+    "words": "what the user thinks of things with such words",
+    "meaning": "what the user thinks of things of such meaning",
+    "model": "what the text model thinks",
+    "place": "its place in the list",
+}
 _SPREAD = 10.0
 """Evidence of an opinion, in units of `OpinionModel.evidence`, that makes a level fit fully."""
 _HABIT = 20.0
