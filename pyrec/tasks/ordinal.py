@@ -296,7 +296,7 @@ def _reasons(parts: F32, opinions: F32) -> tuple[Reason, ...]:
     weights = parts[int(opinions.argmax())] - parts[int(opinions.argmin())]
     order = np.argsort(-np.abs(weights), kind="stable")
     return tuple(
-        Reason(SIGNALS[n], float(weights[n]), SIGNALS[n])
+        Reason(SIGNALS[n], float(weights[n]), _TOLD[SIGNALS[n]])
         for n in order[:3]
         if abs(weights[n]) > 0.01
     )

@@ -86,7 +86,7 @@ class ProfileTask(Task[Asked, Profile]):
         for taste in answers.choices:
             liked[taste.column] += taste.liked
         interests = [
-            self._interest(x, taste, float(share), liked[taste.column])
+            self._interest(x, taste, float(share), liked[taste.column], 1.0)
             for taste, share in zip(answers.choices, shares, strict=True)
             if taste.said >= 0 and (taste.liked > 0 or taste.said > 0)
         ]
@@ -95,7 +95,7 @@ class ProfileTask(Task[Asked, Profile]):
             (p.column, p.text): p.probability for p in self.context.questions.avoided(x.tastes)
         }
         dislikes = [
-            self._interest(x, taste, taste.dislike(x.tastes.usual), liked[taste.column])
+            self._interest(x, taste, taste.dislike(x.tastes.usual), liked[taste.column], -1.0)
             for key, taste in x.tastes.by_value.items()
             if key in avoided or taste.said < 0 or taste.disliked >= MIN_DISLIKES > taste.liked
         ]
@@ -106,7 +106,9 @@ class ProfileTask(Task[Asked, Profile]):
         wording = self.context.prompts.table(x.language, "sentences")
         return Profile(x.user, found.interests, found.dislikes, say_profile(found, wording), path)
 
-    def _interest(self, x: Asked, taste: Taste, probability: float, liked: float) -> Interest:
+    def _interest(
+        self, x: Asked, taste: Taste, probability: float, liked: float, sign: float
+    ) -> Interest:
         held = x.usual.get(taste.column, {})
         total = sum(held.values())
         usual = (held.get(taste.value, 0) + 0.5) / (total + 1.0) if total else 1.0
@@ -118,7 +120,7 @@ class ProfileTask(Task[Asked, Profile]):
             lasting,
             taste.recent,
             usual,
-            tuple(taste.item_ids),
+            tuple(i for i in taste.item_ids if sign * x.tastes.newest.get(i, 0.0) > 0.0),
             bool(taste.said),
         )
 
