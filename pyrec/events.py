@@ -137,14 +137,21 @@ class EventLog:
         )
         return {row[0] for row in rows}
 
-    def n_against(self, user_id: str, at_most: int) -> int:
-        """Count a user's dislikes, skips and ratings below three, up to a number."""
+    def n_against(self, user_id: str, middle: float, at_most: int) -> int:
+        """Count a user's dislikes, skips and ratings below a middle one, up to a number."""
         rows = self._store.db.execute(
             "SELECT 1 FROM events WHERE user_id = ? "
-            "AND (kind IN ('dislike', 'skip') OR (kind = 'rating' AND value < 3)) LIMIT ?",
-            [user_id, at_most],
+            "AND (kind IN ('dislike', 'skip') OR (kind = 'rating' AND value < ?)) LIMIT ?",
+            [user_id, middle, at_most],
         ).fetchall()
         return len(rows)
+
+    def highest_rating(self, user_id: str) -> float:
+        """Return a user's highest rating, 0 without any."""
+        row = self._store.db.execute(
+            "SELECT max(value) FROM events WHERE user_id = ? AND kind = 'rating'", [user_id]
+        ).fetchone()
+        return float(row[0] or 0.0)
 
     # For what is computed from the whole log, and follows it
 

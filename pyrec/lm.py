@@ -31,6 +31,7 @@ class TextModel(Protocol):
 
     n_vocab: int
     n_branches: int
+    n_ctx: int
     reads_two: bool
     lock: threading.RLock
 

@@ -152,11 +152,13 @@ def fit(
 
 
 def shipped_theta(task: str = RANKING) -> dict[str, list[float]]:
-    """Return the theta of a task that comes with pyrec, by signal.
+    """Return the theta of a task that comes with pyrec, by signal; empty where none does.
 
     Fitted by `bench/search_quality.py`, `history_prior.py` and `tasks.py`.
     """
     text = resources.files("pyrec").joinpath("prior.json").read_text(encoding="utf-8")
     prior = json.loads(text)
-    theta: dict[str, list[float]] = prior["theta"] if task == RANKING else prior["tasks"][task]
+    theta: dict[str, list[float]] = (
+        prior["theta"] if task == RANKING else prior["tasks"].get(task, {})
+    )
     return theta

@@ -24,6 +24,7 @@ I64 = npt.NDArray[np.int64]
 
 EXPLICIT = ("rating", "like", "dislike")
 KINDS = (*EXPLICIT, "purchase", "click", "skip", "impression")
+"""Explicit ones first, what was only shown last."""
 YES = 0.25
 """An opinion above this says yes: four stars of five do, three do not."""
 DEFAULT_LEVELS = (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -49,6 +50,19 @@ class Scale:
         """Stretch a rating to -1 to 1."""
         low, high = self.levels[0], self.levels[-1]
         return min(max(2.0 * (rating - low) / (high - low) - 1.0, -1.0), 1.0)
+
+    @property
+    def middle(self) -> float:
+        """The rating halfway up."""
+        return (self.levels[0] + self.levels[-1]) / 2.0
+
+    def holding(self, rating: float) -> Scale:
+        """Return this scale, or one up to ten or a hundred where a rating is above it."""
+        top = next((t for t in (self.levels[-1], 10.0, 100.0) if t >= rating), rating)
+        if top == self.levels[-1]:
+            return self
+        levels = np.linspace(1.0 if top == 10.0 else 0.0, top, 10)
+        return Scale(tuple(levels.tolist()), (0.1,) * 10)
 
     @property
     def opinions(self) -> F32:

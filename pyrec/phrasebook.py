@@ -8,6 +8,7 @@ priors of each text model, what a phrase is worth without a question, are kept b
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,12 +21,14 @@ from pyrec.phrases import mine
 from pyrec.prompts import Prompt
 from pyrec.store import Store
 from pyrec.survey import Survey, survey
-from pyrec.text import analyze, fold, hash_terms, term_hash, words
+from pyrec.text import SPACELESS, analyze, fold, hash_terms, term_hash, words
 
 MAX_VALUES = 2000
 MAX_MINED = 2000
 MAX_WORDS = 4
 """Longer values ("Contains nuts and traces of ...") are sentences, not phrases."""
+MAX_RUN, MAX_TITLE = 8, 200
+"""Characters of a phrase without spaces, and of a title that is looked through."""
 MIN_ITEMS = 2
 """A value of one item names that item: its words find it without a phrase."""
 GROWTH = 0.1
@@ -46,8 +49,9 @@ class Phrasebook:
         self._values: dict[str, str] = {}
         self._columns: dict[str, str] = {}
         self.survey = Survey({}, {})
-        self._version = -1
+        self._version = self._surveyed = -1
         self._tries: dict[str, tuple[int, AnswerTrie]] = {}
+        self._mined: tuple[int, dict[str, str]] | None = None
         self._weighed: tuple[AnswerTrie, int, float] | None = None
 
     @property
@@ -66,10 +70,34 @@ class Phrasebook:
         self.load()
         return self._columns.get(phrase, "")
 
+    def phrases_in(self, title: str) -> list[str]:
+        """Return the phrases of titles that stand in one, as the catalog mostly writes them."""
+        self.load()
+        if self._mined is None or self._mined[0] != self._version:
+            mined = {fold(p): p for p in self._phrases if p not in self._columns}
+            self._mined = (self._version, mined)
+        known, folded = self._mined[1], fold(title)[:MAX_TITLE]
+        found: dict[str, None] = {}
+        tokens = folded.split()
+        for first in range(len(tokens)):
+            for last in range(first + 1, min(first + MAX_WORDS, len(tokens)) + 1):
+                if phrase := known.get(" ".join(tokens[first:last])):
+                    found[phrase] = None
+        for run in re.findall(f"[{SPACELESS}]+", folded):
+            for first in range(len(run)):
+                for last in range(first + 2, min(first + MAX_RUN, len(run)) + 1):
+                    if phrase := known.get(run[first:last]):
+                        found[phrase] = None
+        return list(found)
+
     def refresh(self) -> bool:
         """Mine the phrases again where the catalog changed enough; tell whether it was done."""
         kept = self._store.derived("phrases")
         version = self._catalog.version
+        surveyed = self._store.derived("survey")
+        if surveyed is None or surveyed[0] != version:
+            told = json.dumps(survey(self._catalog).as_json(), ensure_ascii=False)
+            self._store.keep_derived("survey", version, told.encode("utf-8"))
         if kept is not None:
             n_changed = self._catalog.n_changed(kept[0])
             if n_changed == 0 or n_changed < GROWTH * self._catalog.count:
@@ -79,7 +107,7 @@ class Phrasebook:
         known = {fold(v) for v in values}
         titles = (title for _, title in self._catalog.titles())
         mined = [p for p in mine(titles, max_phrases=MAX_MINED) if fold(p) not in known]
-        book = {"columns": columns, "mined": mined, "survey": survey(self._catalog).as_json()}
+        book = {"columns": columns, "mined": mined}
         data = json.dumps(book, ensure_ascii=False)
         self._store.keep_derived("phrases", version, data.encode("utf-8"))
         return True
@@ -159,10 +187,16 @@ class Phrasebook:
         kept = self._store.derived("phrases")
         if kept is not None and kept[0] != self._version:
             book = json.loads(kept[1])
-            # A store of an older pyrec has none; the next import keeps one.
-            told = book.get("survey")
-            self.survey = Survey.from_json(told) if told else survey(self._catalog)
             self._columns = book["columns"]
             self._phrases = (*self._columns, *book["mined"])
             self._values = {fold(v).strip(): v for v in reversed(list(self._columns))}
             self._version = kept[0]
+        version = self._catalog.version
+        if version != self._surveyed:
+            # A store of an older pyrec has none, and removing items makes none.
+            told = self._store.derived("survey")
+            fresh = told is not None and told[0] == version
+            self.survey = (
+                Survey.from_json(json.loads(told[1])) if told and fresh else survey(self._catalog)
+            )
+            self._surveyed = version

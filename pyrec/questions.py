@@ -19,6 +19,7 @@ from pyrec.index import Index, follow
 from pyrec.interactions import Crowd, Interactions
 from pyrec.learned import Learned
 from pyrec.loaded import LoadedModels
+from pyrec.opinions import Scale
 from pyrec.past import N_EVENTS, weigh
 from pyrec.phrasebook import Phrasebook
 from pyrec.rows import described
@@ -115,7 +116,7 @@ class Questions:
     def stance(self, user: str) -> tuple[tuple[Phrase, ...], tuple[Phrase, ...]]:
         """Return what a user said they like, and what they clearly dislike."""
         said = self._said.of(user)
-        if not said and self._events.n_against(user, 3) < 3:
+        if not said and self._events.n_against(user, self._scale(user).middle, 3) < 3:
             return (), ()  # the usual case: no items have to be read
         tastes = self.tastes(user)
         return tastes.wanted(), self.avoided(tastes)
@@ -126,7 +127,17 @@ class Questions:
         ids = list({event.item_id for event in events})
         rows = self._catalog.idxs(ids)
         items = self._catalog.items(rows[rows >= 0])
-        return read_tastes(events, {item.item_id: item for item in items}, self._said.of(user))
+        known = {item.item_id: item for item in items}
+        return read_tastes(
+            events, known, self._said.of(user), self._scale(user), self._book.phrases_in
+        )
+
+    def _scale(self, user: str) -> Scale:
+        """Return the scale of the ratings: the trained one, else a wider one if the user's is."""
+        state = self._learned.opinions()
+        if state.trained:
+            return state.scale
+        return state.scale.holding(self._events.highest_rating(user))
 
     def avoided(self, tastes: Tastes) -> tuple[Phrase, ...]:
         """Return what a user clearly dislikes."""

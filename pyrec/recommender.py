@@ -31,7 +31,7 @@ from pyrec.prompts import Prompt, Prompts
 from pyrec.questions import Questions
 from pyrec.said import Said, SaidLog
 from pyrec.signals.base import Question
-from pyrec.store import Store
+from pyrec.store import Store, is_text
 from pyrec.tasks.base import Ask, Context, Task
 from pyrec.tasks.click import ClickTask
 from pyrec.tasks.corrections import understand_correction
@@ -114,7 +114,8 @@ class Recommender:
             self._book,
         )
         self._weights, self._trained = Weights.of(self.learned), self.learned.version
-        self.questions.understand = NeedTask(self._context()).understand
+        self._need = NeedTask(self._context())
+        self.questions.understand = self._need.understand
 
     def _context(self) -> Context:
         return Context(
@@ -133,7 +134,8 @@ class Recommender:
 
         At first they are what was learned here, and what comes with pyrec where nothing was.
         """
-        self._weights, self._trained = Weights(theta), self.learned.version
+        self._weights = Weights(theta, self.learned)
+        self._trained = self.learned.version
 
     def _current(self) -> Weights:
         """Return the weights in use; those of a training since, by another process too."""
@@ -281,7 +283,7 @@ class Recommender:
             text: the question, any language.
             user: whose likes, dislikes and corrections count; None for nobody's.
         """
-        return self._answer(NeedTask(self._context()), _ask(text, user))
+        return self._answer(self._need, _ask(text, user))
 
     def click(self, item_ids: Sequence[str], *, user: str, **options: Any) -> list[Click]:
         """Say how likely a user says yes to each of some items.
@@ -445,7 +447,8 @@ class Recommender:
         Raises:
             CatalogError: no value of the catalog is named.
         """
-        found = understand_correction(text, self.questions.current(), NeedTask(self._context()))
+        _ask(text, user)
+        found = understand_correction(text, self.questions.current(), self._need)
         self.said.say(user, found)
         return found
 
@@ -471,6 +474,9 @@ class Recommender:
 
     def _answer(self, task: Task[Any, T], ask: Ask) -> T:
         """Ask again where an item was removed while the answer was made."""
+        if unknown := ask.options.keys() - task.options:
+            options = ", ".join(sorted(task.options)) or "none"
+            raise TypeError(f"{task.name} has no option {min(unknown)!r}; it knows {options}")
         known = [i for i in ask.items if self.catalog.idx(i) >= 0]
         for _ in range(3):
             try:
@@ -505,4 +511,11 @@ def _ask(
             raise TypeError(f"{name} is {ids!r}; give a list of item ids")
     if user is not None and history:
         raise ValueError("give a user, whose history is known here, or a history, not both")
+    for name, given in (("text", text), *(("user", user),) * (user is not None)):
+        if not isinstance(given, str):
+            raise TypeError(f"{name} is {given!r}; give a string")
+    if user is not None and not (user.strip() and is_text(user)):
+        raise ValueError(f"user {user!r} is no id; give a string that is not empty")
+    if not all(isinstance(i, str) for i in (*items, *history)):
+        raise TypeError(f"items {[*items, *history]!r} are no list of item ids; give strings")
     return Ask(text, user, tuple(items), tuple(history), tuple(where), k, include_seen, options)

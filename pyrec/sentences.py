@@ -18,14 +18,15 @@ N_NAMED = 3
 _COUNTED = ("popular", "popular_unasked", "taken", "lately")
 
 
-def say_profile(profile: Profile, wording: Mapping[str, Any]) -> str:
+def say_profile(profile: Profile, n_known: int, wording: Mapping[str, Any]) -> str:
     """Say in a sentence or two what sets a user apart."""
     # What everybody likes tells nothing of somebody: a value counts by how much it is above that.
-    telling = sorted(profile.interests, key=lambda i: -(i.probability - i.usual) * bool(i.column))
+    telling = sorted(profile.interests, key=lambda i: -(i.probability - i.usual))
     liked = [i for i in telling if i.probability > i.usual or i.said][:N_NAMED]
     disliked = [i for i in profile.dislikes if i.probability > 0.5][:N_NAMED]
     if not liked and not disliked:
-        return fill(wording["profile_unknown"], user=one_line(profile.user))
+        known = "profile_even" if n_known else "profile_unknown"
+        return fill(wording[known], user=one_line(profile.user))
     parts = []
     if liked:
         parts.append(fill(wording["profile_likes"], values=_names(liked, wording)))

@@ -19,8 +19,10 @@ N_EVENTS = 200
 """How many of a user's newest events are looked at."""
 RECENCY = 0.85
 """What each later liked thing takes off an earlier one's weight in what is recent."""
-MIN_DISLIKES = 2.5
+MIN_DISLIKES = 1.75
 """So much must have been disliked before a value is kept away; a dislike counts 1, a skip ½."""
+MIN_ITEMS = 3
+"""And so many items with it."""
 LEAST = 0.55
 """How likely the value must be disliked."""
 STANDS_FOR = 2.0
@@ -31,7 +33,7 @@ SAID = 0.97
 
 @dataclass
 class Taste:
-    """One value of an attribute, and what the user did with items that have it.
+    """One value of an attribute, or a phrase of titles (column ""), and what the user did with it.
 
     Attributes:
         liked: sum of the opinions above 0.
@@ -70,6 +72,11 @@ class Tastes:
     usual: float
     newest: Mapping[str, float]
 
+    def is_against(self, taste: Taste) -> bool:
+        """Tell whether enough was disliked of what has a value to speak of it."""
+        n_items = sum(self.newest.get(i, 0.0) < 0.0 for i in taste.item_ids)
+        return n_items >= MIN_ITEMS and taste.disliked >= MIN_DISLIKES
+
     def avoided(self, share_of: Callable[[str, str], float]) -> tuple[Phrase, ...]:
         """Return what is clearly disliked, with its probability, the most likely first.
 
@@ -78,7 +85,10 @@ class Tastes:
         """
         found: list[tuple[float, Taste]] = []
         blamed: list[set[str]] = []
-        tastes = [t for t in self.by_value.values() if t.said < 0 or t.disliked >= MIN_DISLIKES]
+        # Titles share many phrases by chance: one is kept away only where the user said so.
+        tastes = [
+            t for t in self.by_value.values() if t.said < 0 or (t.column and self.is_against(t))
+        ]
         tastes.sort(key=lambda t: (t.said, share_of(t.column, t.value), t.value))
         for taste in tastes:
             probability = taste.dislike(self.usual)
@@ -97,22 +107,31 @@ class Tastes:
         return tuple(Phrase(t.value, SAID, t.column) for t in self.by_value.values() if t.said > 0)
 
 
-def read_tastes(events: Sequence[Event], items: Mapping[str, Item], said: Iterable[Said]) -> Tastes:
+def read_tastes(
+    events: Sequence[Event],
+    items: Mapping[str, Item],
+    said: Iterable[Said],
+    scale: Scale,
+    phrases_in: Callable[[str], Sequence[str]],
+) -> Tastes:
     """Add up what events say of the values of their items.
 
     Args:
         events: one user's newest, oldest first.
         items: those of the events that the catalog holds, by id.
         said: what the user said of values.
+        scale: of the ratings.
+        phrases_in: gives the frequent phrases of a title; they are values of the column "".
     """
-    opinions = read_person(((e.item_id, e.kind, e.value) for e in events), Scale())
+    opinions = read_person(((e.item_id, e.kind, e.value) for e in events), scale)
     by_value: dict[tuple[str, str], Taste] = {}
     weight = 1.0
     for item_id, opinion in reversed(opinions.items()):
         item = items.get(item_id)
         if item is None:
             continue
-        for column, value in values_of(item):
+        phrases = [("", phrase) for phrase in phrases_in(item.title)]
+        for column, value in (*values_of(item), *phrases):
             taste = by_value.setdefault((column, value), Taste(column, value))
             taste.liked += max(opinion, 0.0)
             taste.disliked += max(-opinion, 0.0)

@@ -36,9 +36,9 @@ BEGUN = (0, 1, 3, 10, 30)
 BEGINNERS = 0.25
 """A part of the questions sees but the first few opinions of a user, or theta would know only
 people of whom much is known: on MovieLens one rating would then be worse than none."""
-PULL = 30.0
-"""How strongly weights stay near those that come with pyrec, in questions: a tenth makes stores
-of 500 opinions worse, and ten thousand are free of it either way (`bench/tasks.py --pull`)."""
+PULL = 3.0
+"""How strongly weights stay near those that come with pyrec, in questions. Ten times as much is as
+good on MovieLens, where these are from (`bench/tasks.py --pull`), and worse elsewhere."""
 TASKS = (ClickTask.name, RatingTask.name)
 
 

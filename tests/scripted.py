@@ -60,6 +60,9 @@ class ScriptedModel:
     def grow(self, parents: Sequence[int], tokens: Sequence[Sequence[int]]) -> np.ndarray:
         assert len(parents) <= self.n_branches
         assert all(len(more) > 0 for more in tokens)
+        # As a real context: what all branches read in one step has to fit beside the prompt.
+        if len(self._prompts[PROMPT]) + sum(map(len, tokens)) > self.n_ctx:
+            raise ContextLengthError(f"{sum(map(len, tokens))} tokens in one step")
         rows, branches = [], []
         for parent, more in zip(parents, tokens, strict=True):
             path = self._prompts[parent] if parent < 0 else self._branches[parent]

@@ -82,8 +82,10 @@ def test_every_name_and_number_stands_in_the_item_the_history_or_the_question(
     known = [text, str(user), *(_told(each) for each in [found.item, *past])]
     need = shop.need(text, user=user) if text else None
     known += [p.text for p in (*need.phrases, *need.avoid)] if need else []
+    known += [str(f) for f in need.filters] if need else []
     counts = {str(n) for n in range(1, 4)}  # how many of the three users took it
     there = " ".join(known).casefold()
+    there += " " + there.replace("'", "")  # women's is quoted as womens
     wording = Prompts().table(language, "sentences")
     ours = re.findall(r"\w+", " ".join(map(str, wording.values())).casefold())
     for word in re.findall(r"\w+", found.sentence.casefold()):
@@ -103,3 +105,10 @@ def _parts(word, ours, there):
         if len(piece) > 1 or not piece.isascii():
             rest = rest.replace(piece, " ")
     return all(part in there for part in rest.split())
+
+
+def test_what_is_left_out_of_lists_is_told_with_its_condition(shop):
+    found = shop.explain("s001", "running shoes under 100")
+    assert "price<=100" in found.sentence
+    assert found.reasons == ()
+    assert "disliked" in shop.explain("s020", "shoes", user="anna").sentence

@@ -1,6 +1,7 @@
 """What rules read in a question: numbers, order, count, exclusions, names. No model is asked."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,55 @@ def test_the_questions_over_the_sample_shop_are_understood(tmp_path):
     assert sum(got == wanted for got, wanted in found) >= 0.95 * len(asked)
     assert sum(not got <= wanted for got, wanted in found) <= 0.02 * len(asked)
     rec.close()
+
+
+@pytest.fixture(scope="module")
+def goods(tmp_path_factory):
+    rec = Recommender(Store.open(tmp_path_factory.mktemp("goods") / "goods.db"), ScriptedModels())
+    rec.add_items(
+        {"id": f"{brand}{n}", "title": f"{brand} shoes {n}", "brand": brand, "price": 100 + 50 * n}
+        for brand in ("Tarn", "Kestrow", "Velquist")
+        for n in range(6)
+    )
+    yield rec
+    rec.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "filters"),
+    [
+        ("不要超过三百的鞋", {"price<=300"}),
+        ("under 300 shoes", {"price<=300"}),
+        ("shoes under 300 please", {"price<=300"}),
+        ("Tarn or Kestrow shoes", set()),
+        ("gifts for women over 50", set()),
+        ("games for more than 4 players", set()),
+        ("snacks under 100 calories", set()),
+        ("最多三层的鞋架", set()),
+        ("shoes rated above 4", set()),
+        ("alternative to Tarn", set()),
+        ("要不要买Tarn", {"brand=Tarn"}),
+    ],
+)
+def test_a_number_or_a_name_in_another_role_is_no_condition(goods, text, filters):
+    assert {str(f) for f in goods.need(text).filters} == filters
+
+
+@pytest.mark.parametrize("text", ["not bad shoes", "别针", "don't worry about price", "no brand"])
+def test_what_only_sounds_like_an_exclusion_keeps_its_words(goods, text):
+    need = goods.need(text)
+    assert need.avoid == ()
+    assert need.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "budget" + " " * 700 + "shoes", "1" * 290, "9," * 145, "not " * 70, "不要" * 140,
+        "under " * 48, "零" * 290, "a-" * 145, "my the a " * 32, "between 1 and " * 20,
+    ],
+)  # fmt: skip
+def test_no_text_takes_long_to_read(goods, text):
+    began = time.process_time()
+    goods.need(text)
+    assert time.process_time() - began < 2.0, "a rule backtracks"

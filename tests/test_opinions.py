@@ -246,3 +246,19 @@ def test_the_users_part_is_the_ridge_solution_that_it_claims_to_be():
         rhs = rhs + ((v - model.scale[0]) * model.loading[i][own] - moment[own, 1]) / noise
     # The noise is updated once more after the part is solved: a few percent lie between.
     np.testing.assert_allclose(part, np.linalg.solve(lhs, rhs), atol=0.05)
+
+
+def test_long_titles_are_asked_in_as_many_calls_as_the_context_needs(store):
+    model = ScriptedModel(n_ctx=400)
+    rec = Recommender(store, ScriptedModels(model))
+    rec.add_items({"id": f"i{n}", "title": f"{n} " + "long title " * 9} for n in range(20))
+    for n in range(12):
+        rec.feedback("u", f"i{n}", "like")
+    told = rec.click([f"i{n}" for n in range(12, 20)], user="u", generate=True)
+    assert len(told) == 8
+    assert model.n_calls > 1
+
+
+def test_the_place_says_nothing_of_a_rating(trained):
+    first, tenth = (trained.rating(["i42"], user="u0", place=p)[0].mean for p in (0, 9))
+    assert first == tenth

@@ -42,6 +42,10 @@ def test_sentences_can_be_replaced_too(tmp_path, store):
         ('[en.need]\ntext = "Product:"', r"lacks \{question\}"),
         ('[en.need]\ntext = "{question} {user}"', r"holds \{user\}"),
         ('[en.click]\ntext = "{liked} {disliked}"', r"lacks \{item\}"),
+        ('[en.click]\ntext = "{item}? {liked} {disliked}"', "behind the other places"),
+        ('[en.click]\nyes = " "', "two different words"),
+        ('[en.click]\nyes = " No"', "two different words"),
+        ('["/tmp/x".need]\ntext = "x"', "is no code"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(tmp_path, text, told):
@@ -58,3 +62,14 @@ def test_a_file_that_is_not_there_is_told_before_anything_is_made(tmp_path):
 
 def test_braces_of_others_stay_as_they_are():
     assert fill("{a} and {b}", a="{b}", b="x{a}") == "{b} and x{a}"
+
+
+def test_a_language_is_a_code_with_or_without_its_region():
+    assert Prompts().table("zh-CN", "sentences") == Prompts().table("zh", "sentences")
+    with pytest.raises(PromptError, match="no code"):
+        Prompts().table("/tmp/x", "sentences")
+
+
+def test_a_language_without_a_file_follows_what_replaces_english(tmp_path):
+    own = Prompts(write(tmp_path, '[en.need]\ntext = "Ask: {question} >"\n'))
+    assert own.load("ru", "need").text == "Ask: {question} >"

@@ -140,3 +140,61 @@ def test_a_correction_stands_first_in_the_profile_and_says_so(shop):
     shop.correct("u", "material=canvas")
     first = next(i for i in shop.profile("u").interests if i.column == "material")
     assert (first.value, first.said) == ("canvas", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("I like leather but not mesh", {("leather", True), ("mesh", False)}),
+        ("I love canvas, hate mesh", {("canvas", True), ("mesh", False)}),
+        ("I like leather and mesh", {("leather", True), ("mesh", True)}),
+        ("I'm tired of leather", {("leather", False)}),
+        ("我讨厌leather", {("leather", False)}),
+        ("我喜欢canvas，不喜欢mesh", {("canvas", True), ("mesh", False)}),
+        ("avoid mesh", {("mesh", False)}),
+    ],
+)
+def test_each_part_of_a_correction_counts_with_its_own_sign(shop, text, said):
+    assert {(each.value, each.likes) for each in shop.correct("u", text)} == said
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["leather is awful", "I would not say I hate leather", "leather", "I like leather and fun"],
+)
+def test_what_is_not_understood_is_refused_and_never_turned_around(shop, text):
+    with pytest.raises(CatalogError):
+        shop.correct("u", text)
+    assert shop.said.of("u") == []
+
+
+def test_a_long_text_keeps_what_is_disliked_away(shop):
+    shop.correct("u", "I don't like leather")
+    long = "shoes " + "that I can wear every day of the year " * 20
+    best = [s.item.attributes["material"] for s in shop.recommend(long, user="u", k=8)]
+    assert "leather" not in best
+
+
+@pytest.mark.parametrize(("low", "high"), [(2, 9), (20, 95)])
+def test_ratings_on_other_scales_are_read_as_they_are_meant(shop, low, high):
+    for item in ("leather-shoes-0", "leather-wallet-1", "leather-belt-2"):
+        shop.feedback("u", item, "rating", low)
+    for item in ("mesh-shoes-0", "mesh-belt-1"):
+        shop.feedback("u", item, "rating", high)
+    profile = shop.profile("u")
+    assert [d.value for d in profile.dislikes] == ["leather"]
+    assert next(i for i in profile.interests if i.column == "material").value == "mesh"
+
+
+def test_phrases_of_titles_are_interests_where_there_are_no_attributes(store):
+    rec = Recommender(store, ScriptedModels())
+    rec.add_items(
+        {"id": f"{kind}{n}", "title": f"{kind} story number {n}"}
+        for kind in ("haunted house", "desert island")
+        for n in range(20)
+    )
+    for n in range(5):
+        rec.feedback("u", f"haunted house{n}", "like")
+    assert "haunted" in [i.value.lower() for i in rec.profile("u").interests][:3]
+    rec.correct("u", "I don't like island")
+    assert all("haunted" in s.title for s in rec.recommend("story", user="u", k=10))

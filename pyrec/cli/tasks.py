@@ -136,6 +136,8 @@ def profile(
         rows = _interests(rec, found)
     if for_people(form):
         clicks.echo(bold(printable(found.sentence)))
+    elif form not in ("csv", "table"):
+        rows.insert(0, {"kind": "sentence", "text": found.sentence})
     if rows or not for_people(form):
         emit(rows, form, ("kind", "column", "value", "probability", "said", "evidence"))
     say_steps(found.path)
@@ -235,6 +237,7 @@ def _interests(rec: Recommender, found: Profile) -> list[dict[str, Any]]:
             "usual": round(each.usual, 4),
             "said": each.said,
             "evidence": titles,
+            "items": list(each.evidence),
         }
 
     likes = [row("likes", each) for each in found.interests]

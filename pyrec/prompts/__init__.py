@@ -26,6 +26,7 @@ else:
     import tomli as tomllib
 
 _FALLBACK = "en"
+_CODE = re.compile("[a-z]{2,3}")
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 
@@ -63,8 +64,9 @@ class Prompts:
 
     def table(self, language: str, use: str) -> Mapping[str, Any]:
         """Return all texts of a use in a language; English where there is no file of its own."""
-        shipped = _shipped(language)
-        return {**shipped[use], **self._own.get(language, {}).get(use, {})}
+        language = _code(language)
+        own = self._own.get(language if _is_there(language) else _FALLBACK, {})
+        return {**_shipped(language)[use], **self._own.get(language, own).get(use, {})}
 
     def load(self, language: str, use: str) -> Prompt:
         """Return the prompt of a language for a use (`need`, `titles`)."""
@@ -80,6 +82,22 @@ def one_line(text: str) -> str:
 def fill(template: str, **values: str) -> str:
     """Put values in the places of a template; braces in the values are left as they are."""
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)
+
+
+def _code(language: str) -> str:
+    """Return the code of a language without its region, "zh" for "zh-CN".
+
+    Raises:
+        PromptError: it is no code.
+    """
+    code = re.split("[-_]", language, maxsplit=1)[0].lower()
+    if not _CODE.fullmatch(code):
+        raise PromptError(f"language {language[:40]!r} is no code; give one such as en or zh")
+    return code
+
+
+def _is_there(language: str) -> bool:
+    return resources.files("pyrec.prompts").joinpath(f"{language}.toml").is_file()
 
 
 @lru_cache(maxsize=16)
@@ -100,13 +118,17 @@ def _read(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PromptError(f"prompts {path} is not TOML in UTF-8: {error}") from None
     for language, uses in tables.items():
-        for use, texts in _entries(path, language, uses):
+        entries = _entries(path, language, uses)
+        if not _CODE.fullmatch(language):
+            raise PromptError(f"prompts {path}: [{language}] is no code; write it like [en.need]")
+        for use, texts in entries:
             shipped = _shipped(language)
             if use not in shipped:
                 known = ", ".join(shipped)
                 raise PromptError(f"prompts {path}: [{language}.{use}] is none of {known}")
             for name, text in _entries(path, f"{language}.{use}", texts):
                 _check(f"prompts {path}: {name} in [{language}.{use}]", shipped[use], name, text)
+            _check_click(f"prompts {path}: [{language}.{use}]", {**shipped[use], **texts})
     return tables
 
 
@@ -134,3 +156,14 @@ def _check(what: str, shipped: Mapping[str, Any], name: str, text: Any) -> None:
         raise PromptError(f"{what} holds {{{min(unknown)}}}; the places to fill are {places}")
     if name == "text" and (missing := wanted - found):
         raise PromptError(f"{what} lacks {{{min(missing)}}}, where the question's part belongs")
+
+
+def _check_click(what: str, table: Mapping[str, Any]) -> None:
+    """Check what `yes` and `no` need: two different answers, and the item after all the rest."""
+    if "yes" not in table:
+        return
+    if not table["yes"].strip() or not table["no"].strip() or table["yes"] == table["no"]:
+        raise PromptError(f"{what}: yes and no must be two different words")
+    *before, last = _PLACEHOLDER.findall(table["text"])
+    if last != "item" or "item" in before:
+        raise PromptError(f"{what}: {{item}} must stand once in text, behind the other places")

@@ -95,10 +95,12 @@ class Task(ABC, Generic[X, R]):
     Attributes:
         name: how it is called, and its weights are kept.
         signals: what the columns of its values are, in order.
+        options: names of `Ask.options` that it knows.
     """
 
     name: ClassVar[str]
     signals: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -116,8 +118,12 @@ class Task(ABC, Generic[X, R]):
         """Turn log-probabilities into the result."""
 
     def mix(self, x: X, answers: Answers) -> Mixed:
-        """Turn the signals' values into log-probabilities, by the weights of this task."""
-        mixer = Mixer(self.signals, self.context.weights.of_task(self.name))
+        """Turn the signals' values into log-probabilities, by the weights of this task.
+
+        Where none were learned and none come with pyrec, all signals count alike.
+        """
+        alike = dict.fromkeys(self.signals, (0.0, 1.0))
+        mixer = Mixer(self.signals, self.context.weights.of_task(self.name) or alike)
         return mixer.mix(answers.values, answers.context, groups=answers.groups)
 
     def __call__(self, ask: Ask) -> R:

@@ -21,6 +21,7 @@ class ClickTask(OrdinalTask[Click]):
     """P(yes) for each of some items."""
 
     name = "click"
+    uses_place = True
 
     @staticmethod
     def levels_of(person: Person, state: OpinionState) -> Levels:

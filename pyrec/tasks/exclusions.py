@@ -21,7 +21,7 @@ Write = Callable[[str], Named | None]
 # Longest first, so that "other than" is not read as "than".
 _CUES = (
     r"\b(?:(?:but|and|just|please|,)\s+)*(?:"
-    r"(?:i |we )?(?:don['’]?t|do not|doesn['’]?t|can['’]?t stand|hate|dislike)"
+    r"(?:i |we )?(?:don['’]?t|do not|doesn['’]?t|isn['’]?t|aren['’]?t|can['’]?t stand|hate|dislike)"
     r"(?:\s+(?:want|like|need|have to be|eat|wear|watch|read))?(?:\s+any)?(?:thing)?|"
     r"anything but|any(?:\s+\w+){1,2} (?:but|except)|nothing (?:by|from|with|made of)|"
     r"other than|except(?:ing)?(?: for)?|excluding|"
@@ -30,15 +30,16 @@ _CUES = (
 )
 # What follows is no thing to be kept away: "no more than", "not too big", "not only", "no idea".
 _NOT_THINGS = (
-    r"(?:than|that|this|it|only|too|very|so|just|sure|more|less|later|earlier|idea|matter|problem|need|one|name|"
+    r"(?:bad|disturb|worry|bother|care|mind|know|brand|parking|smoking|entry|fear|than|that|this|it|only|too|very|so|just|sure|more|less|later|earlier|idea|matter|problem|need|one|name|"
     r"longer|worries|preference|rush|limit|fuss|nonsense|yet|really|necessarily|another|"
     r"expensive|cheap|big|small|to|my|your|over|under|above|below|before|after|for|\d)\b"
 )
 _HAN_CUES = (
-    r"(?:也|但|但是|就是|千万)?(?:不想要|不要|別要|别要|不用|不喜欢|不想看|不看|不含|不带|不想买|"
-    r"不买|不能有|不可以有|(?<!有)没有|(?<!有)沒有|除了|除开|除去|排除|避开|不吃|拒绝|别太|不要太|别|不是)"
+    r"(?:也|但|但是|就是|千万)?(?:不想要|(?<!要)不要|別要|别要|不用|不喜欢|不想看|不看|不含|不带|不想买|"
+    r"不买|不能有|不可以有|(?<!有)没有|(?<!有)沒有|除了|除开|除去|排除|避开|不吃|拒绝|别太|不要太|别(?=要|给|买|推荐|有|放|带|来|选|是)|(?<!是)不是)"
     r"(?:任何|有|是|含|太)?"
 )
+_CUE = re.compile(f"{_CUES}|{_HAN_CUES}", re.IGNORECASE)
 _HAN_NOT_THINGS = r"(?:超过|高于|低于|大于|少于|多于|贵|客气|说|知道|错|问题|要|想|太)"
 _HAN_TAIL = r"(?:牌子?|品牌)?(?:的)?(?:之外|以外|外)?(?:的)?"
 _AND = r"(?:\s*(?:,|/|，|、|和|或者?|跟|与)\s*|\s+(?:or|and|nor)\s+)(?:no\s+|not\s+|any\s+|不要)?"
@@ -69,8 +70,8 @@ def read_exclusions(
         is_title: tells whether words stand so in a title ("Not Without My Daughter").
     """
     found: list[Excluded] = []
-    at = 0
-    while match := re.compile(f"{_CUES}|{_HAN_CUES}", re.IGNORECASE).search(text, at):
+    asked, at = text, 0
+    while match := _CUE.search(text, at):
         at = match.end()
         if _is_no_thing(text, match) or is_title(_with_neighbors(text, match)):
             continue
@@ -82,9 +83,14 @@ def read_exclusions(
         at = match.start()
     for match in reversed(list(_FREE.finditer(text))):
         if not is_title(match[0]):
-            found.append(Excluded(match[1], None))
+            known = find(match[1])
+            named = known[1] if known and known[0] == len(match[1]) else None
+            found.append(Excluded(match[1], named))
             text = text[: match.start()] + text[match.end() :]
-    return tidy(re.sub(r"(?:\s+,)+(?=\s|$)|^\s*,", " ", text)), found
+    rest = tidy(re.sub(r"(?:\s+,)+(?=\s|$)|^\s*,", " ", text))
+    if not rest and all(each.named is None for each in found):
+        return asked, []  # nothing would be left to look for: that was no exclusion
+    return rest, list(dict.fromkeys(found))
 
 
 def _is_no_thing(text: str, match: re.Match[str]) -> bool:

@@ -57,7 +57,7 @@ class ForeignNames:
             for value, n in values.items()
             if bool(_SPACELESS_RUN.search(value)) == (language in ("zh", "ja", "ko"))
         ][:MAX_NAMES]
-        self._trie: tuple[str, AnswerTrie] | None = None
+        self._trie: tuple[tuple[str, str], AnswerTrie] | None = None
 
     def segments(self, text: str) -> list[str]:
         """Return the parts of a text that are in another script than the names."""
@@ -93,9 +93,9 @@ class ForeignNames:
         model = load() if self.names else None
         if model is None or not model.reads_two:
             return None
-        if self._trie is None or self._trie[0] != name:
+        if self._trie is None or self._trie[0] != (name, prompt.lead):
             tokens = [model.tokenize(prompt.lead + each.value) for each in self.names]
-            self._trie = (name, AnswerTrie(tokens))
+            self._trie = ((name, prompt.lead), AnswerTrie(tokens))
         start = model.tokenize(prompt.ask(words[:100]), start=True)
         neutral = model.tokenize(prompt.ask(prompt.neutral[0]), start=True)
         with model.lock:

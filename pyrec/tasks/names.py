@@ -54,7 +54,7 @@ _NAMING_HAN = re.compile("品牌|牌子|厂商|作者|导演|演员|歌手|类�
 # Columns whose values also merely describe, and how people say that they mean the column.
 _TOLD = (
     (r"categor|类别|分类|品类", r"categor(?:y|ies)|section|department", r"类别|分类|品类|类"),
-    (r"colou?r|颜色", r"colou?rs?|in", r"颜色|色"),
+    (r"colou?r|颜色", r"colou?rs?", r"颜色|色"),
     (r"material|材质|材料", r"materials?|made of|made from", r"材质|材料"),
 )
 CERTAIN = 0.6
@@ -67,8 +67,9 @@ _MAX_CHARACTERS = 12
 _TOKEN = re.compile(rf"([{SPACELESS}]+)|({WORD})")
 # A name behind these is what the thing is for, about or like: "case for samsung", "像...的书".
 _OTHER_ROLE = re.compile(
-    r"(?:\b(?:for|fits?|compatible with|works with|like|similar to|about|biograph(?:y|ies) of|"
-    r"life of|than|vs)\s+(?:the\s+|my\s+|a\s+|an\s+)?|适用于?|适合|像|类似于?|关于|兼容|跟|比)$",
+    r"(?:\b(?:for|alternatives? to|instead of|fits?|compatible with|works with|like|similar to|"
+    r"about|biograph(?:y|ies) of|life of|than|vs)\s+(?:the\s+|my\s+|a\s+|an\s+)?|"
+    r"适用于?|适合|像|类似于?|关于|兼容|跟|比)$",
     re.IGNORECASE,
 )
 _OTHER_ROLE_AFTER = re.compile(
@@ -120,7 +121,12 @@ class Names:
         if not begun:
             return None
         _, end, named = begun[0]
-        return end, _best(named)
+        best = _best(named)
+        # "No smoking sign" means no color called smoke: what merely describes is named as it is.
+        said = fold(text[:end]).rstrip("s")
+        return (
+            (end, best) if is_naming(best.column) or said == fold(best.value).rstrip("s") else None
+        )
 
     def _judge(self, text: str, begin: int, end: int, named: list[Named]) -> Mention | None:
         if _OTHER_ROLE.search(text[:begin]) or _OTHER_ROLE_AFTER.search(text[end:]):
@@ -190,9 +196,9 @@ class Names:
         if english:
             words = "|".join(english)
             lead = rf"\b(?:{words})\s*(?:is|:|=|of)?\s*(?:the\s+)?$"
-            if re.search(lead.replace("|in)", ")"), before, re.IGNORECASE):
+            if re.search(lead, before, re.IGNORECASE):
                 return True
-            if re.match(rf"\s+(?:{words})\b".replace("|in)", ")"), after, re.IGNORECASE):
+            if re.match(rf"\s+(?:{words})\b", after, re.IGNORECASE):
                 return True
         if chinese:
             words = "|".join(chinese)

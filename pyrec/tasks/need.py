@@ -31,7 +31,7 @@ from pyrec.tasks.numbers import read_numbers
 from pyrec.tasks.prices import read_prices
 from pyrec.tasks.spans import cut, without_courtesy
 from pyrec.tasks.wishes import read_count, read_order
-from pyrec.text import analyze
+from pyrec.text import analyze, fold
 from pyrec.types import Filter, Need, Phrase
 
 EXCLUDED = 0.95
@@ -40,7 +40,7 @@ MAX_CHARACTERS = 300
 """A question is cut here for the text model; all of it is searched for by its words."""
 
 
-MAX_READ = 1000
+MAX_READ = 300
 """Longer texts hold no wish that a rule could read: they are searched for by their words."""
 
 
@@ -90,7 +90,7 @@ class NeedTask(Task[Understood, Need]):
     """Turns a question into a `Need`, in the language of the catalog."""
 
     name = "need"
-    signals = ("likelihood", "prior", "held")
+    signals = ("score",)
 
     def __init__(self, context: Context, config: NeedConfig | None = None) -> None:
         super().__init__(context)
@@ -118,7 +118,10 @@ class NeedTask(Task[Understood, Need]):
         foreign = self._foreign_names(index)
         if exact is None and foreign.segments(words):
             wrote = self._write(foreign, words, index)
-            return wrote[0] if wrote else None
+            exact = wrote[0] if wrote else None
+        if exact is None:
+            phrases = self.context.book.phrases_in(words)
+            exact = next((Named("", p, 0) for p in phrases if fold(p) == fold(words)), None)
         return exact
 
     def answers(self, x: Understood) -> Answers:
@@ -157,7 +160,7 @@ class NeedTask(Task[Understood, Need]):
         return Need(x.text, terms, phrases, x.filters, tuple(path), x.avoid, x.order, x.n)
 
     def _encode(self, text: str, user: str | None, index: Index) -> Understood:
-        text, book = text.strip(), self.context.book
+        text, book = " ".join(text.split()), self.context.book
         book.load()
         if text and self.context.questions.is_title(text, index):
             return Understood(text, index, "title", (), self._disliked(user, text, ()))
@@ -165,7 +168,7 @@ class NeedTask(Task[Understood, Need]):
             return Understood(text, index, "value", (), self._disliked(user, text, ()))
         survey = book.survey
         if len(text) > MAX_READ:
-            return Understood(text, index)
+            return Understood(text, index, "", (), self._disliked(user, text, ()))
         read = read_numbers(text, survey)
         text, filters = read.text, [*read.filters]
         if "price" in survey.numbers:
@@ -196,10 +199,21 @@ class NeedTask(Task[Understood, Need]):
         for segment in foreign.segments(text):
             if not is_other_role(segment) and (found := self._write(foreign, segment, index)):
                 filters.append(Filter(found[0].column, "=", found[0].value, found[1]))
-        filters = list(dict.fromkeys(filters))
+        filters = self._possible(list(dict.fromkeys(filters)))
         avoid += self._disliked(user, text, filters)
         known = "value" if text and book.value(text) is not None else ""
         return Understood(text, index, known, tuple(filters), tuple(avoid), order, n)
+
+    def _possible(self, filters: list[Filter]) -> list[Filter]:
+        """Leave values of a column out that no item has together: "Nike or Puma" is either."""
+        named: dict[str, list[Filter]] = {}
+        for each in filters:
+            if each.op == "=" and isinstance(each.value, str):
+                named.setdefault(each.column, []).append(each)
+        for several in named.values():
+            if len(several) > 1 and not self.context.catalog.mask(several).any():
+                filters = [each for each in filters if each not in several]
+        return filters
 
     def _disliked(
         self, user: str | None, text: str, filters: Sequence[Filter]

@@ -8,17 +8,18 @@ tasks are one, and what they learn is shared (`train_opinions.py`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from pyrec.index import Index
-from pyrec.lm import TextModel
+from pyrec.lm import PROMPT, TextModel, Tokens
 from pyrec.mixer import Mixed, depth_of
 from pyrec.opinion_state import OpinionState
-from pyrec.opinions import Person, read_person
+from pyrec.opinions import KINDS, Person, read_person
 from pyrec.prompts import Prompts, fill, one_line
 from pyrec.questions import Questions
 from pyrec.signals.content import signed_cosines
@@ -67,8 +68,12 @@ _UNLIKE = 0.1
 """How much likeness without an opinion stands against the likeness to what a user knows."""
 _LIKING = 4.0
 """What a full liking is worth, in the units of `_SPREAD`."""
+N_EVENTS = 1000
+"""How many of a user's newest events count, impressions aside."""
 N_LIKENED = 50
 """How many of the newest opinions words and meaning are compared with."""
+LEAST_TOLD = 0.01
+"""What moves an answer by less is no reason."""
 N_TOLD = 5
 """How many liked and disliked titles the text model reads."""
 
@@ -113,6 +118,8 @@ class OrdinalTask(Task[Asked, list[R]]):
     """How a user answers on a scale, for each of some items."""
 
     signals = SIGNALS
+    options = frozenset(("place", "generate"))
+    uses_place: ClassVar[bool] = False
 
     @staticmethod
     def levels_of(person: Person, state: OpinionState) -> Levels:
@@ -140,7 +147,10 @@ class OrdinalTask(Task[Asked, list[R]]):
             path.append(f"yes or no by {context.models.text_name}" if model else "no text model")
             yes = yes if model is None else self._yes(model, person, rows)
         place = ask.options.get("place")
-        places = np.full(len(rows), np.nan if place is None else place, np.float32)
+        if place is not None and not (isinstance(place, int) and place >= 0):
+            raise ValueError(f"place is {place!r}; give a place in a list, from 0, or None")
+        known = place is not None and self.uses_place
+        places = np.full(len(rows), place if known else np.nan, np.float32)
         likeness = likeness_of(context.questions, index, person, rows)
         levels = self.levels_of(person, state)
         return Asked(
@@ -160,7 +170,7 @@ class OrdinalTask(Task[Asked, list[R]]):
         shares = np.exp(mixed.logprob).reshape(-1, n_levels)
         parts = mixed.contributions.reshape(len(x.rows), n_levels, len(SIGNALS))
         return [
-            self.result(x, n, shares[n], _reasons(parts[n], x.levels.opinions))
+            self.result(x, n, shares[n], _reasons(parts[n], x.levels, len(x.person.values)))
             for n in range(len(x.rows))
         ]
 
@@ -168,7 +178,7 @@ class OrdinalTask(Task[Asked, list[R]]):
         if ask.history:
             known = dict.fromkeys(ask.history, 1.0)
         elif ask.user is not None:
-            events = self.context.events.history(ask.user)
+            events = self.context.events.history(ask.user, N_EVENTS, KINDS[:-1])
             known = read_person(((e.item_id, e.kind, e.value) for e in events), state.scale)
         else:
             known = {}
@@ -250,29 +260,44 @@ def ask_yes(
     The prompt up to the title is read once; all titles grow from it in a few calls.
 
     Returns:
-        (n,) float32: log P(yes) - log P(no) for each title.
+        (n,) float32: log P(yes) - log P(no) for each title; NaN where it does not fit the context.
     """
     wording = prompts.table(language, "click")
-    nobody = wording["nothing"]
-    join = wording["join"]
     head, _, tail = wording["text"].partition("{item}")
-    head = fill(
-        head,
-        liked=join.join(map(_short, liked)) or nobody,
-        disliked=join.join(map(_short, disliked)) or nobody,
-    )
-    start = model.tokenize(head.rstrip(), start=True)
     yes, no = (int(model.tokenize(wording[word])[0]) for word in ("yes", "no"))
-    out = np.empty(len(titles), np.float32)
+    out = np.full(len(titles), np.nan, np.float32)
     with model.lock:
-        for first in range(0, len(titles), model.n_branches):
-            some = titles[first : first + model.n_branches]
-            tokens = [model.tokenize(" " + _short(t) + tail).tolist() for t in some]
+        start = _head(model, wording, head, list(liked), list(disliked))
+        room = model.n_ctx - len(start) - 8
+        if room <= 0:
+            return out
+        tokens = [model.tokenize(" " + _short(t) + tail).tolist() for t in titles]
+        fits = [n for n, of in enumerate(tokens) if len(of) <= room]
+        while fits:
+            sizes = np.cumsum([len(tokens[n]) for n in fits[: model.n_branches]])
+            some = fits[: max(int(np.searchsorted(sizes, room, "right")), 1)]
             model.prompt(start)
-            logits = model.grow([-1] * len(some), tokens)
-            ends = np.cumsum([len(t) for t in tokens]) - 1
-            out[first : first + len(some)] = logits[ends, yes] - logits[ends, no]
+            logits = model.grow([PROMPT] * len(some), [tokens[n] for n in some])
+            ends = np.cumsum([len(tokens[n]) for n in some]) - 1
+            out[some] = logits[ends, yes] - logits[ends, no]
+            fits = fits[len(some) :]
     return out
+
+
+def _head(
+    model: TextModel, wording: Mapping[str, Any], head: str, liked: list[str], disliked: list[str]
+) -> Tokens:
+    """Return the prompt up to the title, with as many of the newest titles as half of it holds."""
+    while True:
+        told = {
+            name: wording["join"].join(map(_short, some)) or wording["nothing"]
+            for name, some in (("liked", liked), ("disliked", disliked))
+        }
+        start = model.tokenize(fill(head, **told).rstrip(), start=True)
+        if len(start) <= model.n_ctx // 2 or not (liked or disliked):
+            return start
+        longer = liked if len(liked) >= len(disliked) else disliked
+        del longer[0]
 
 
 def told_titles(titles: Any, person: Person) -> tuple[list[str], list[str]]:
@@ -288,15 +313,20 @@ def _short(title: str) -> str:
     return one_line(title)[:80]
 
 
-def _reasons(parts: F32, opinions: F32) -> tuple[Reason, ...]:
+def _reasons(parts: F32, levels: Levels, n_known: int) -> tuple[Reason, ...]:
     """Say which signals raise or lower the opinion, the strongest first.
 
     A contribution is what a signal adds to the log-odds of the highest against the lowest level.
     """
-    weights = parts[int(opinions.argmax())] - parts[int(opinions.argmin())]
+    weights = parts[int(levels.opinions.argmax())] - parts[int(levels.opinions.argmin())]
+    if not n_known:
+        # Of a newcomer there is no habit: what stands there is what people usually say.
+        usual, habit = SIGNALS.index("usual"), SIGNALS.index("habit")
+        weights[usual] += weights[habit]
+        weights[habit] = 0.0
     order = np.argsort(-np.abs(weights), kind="stable")
     return tuple(
         Reason(SIGNALS[n], float(weights[n]), _TOLD[SIGNALS[n]])
         for n in order[:3]
-        if abs(weights[n]) > 0.01
+        if abs(weights[n]) > LEAST_TOLD
     )

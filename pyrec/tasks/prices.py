@@ -19,7 +19,7 @@ _CURRENCY = (
     r"(?:元钱?|块钱?|塊|圆|人民币|美元|欧元|"
     r"rmb|cny|usd|eur|gbp|dollars?|bucks|yuan|euros?|pounds?|[¥￥$€£])"
 )
-NUMBER = rf"{_CURRENCY}?\s*(?:\d[\d,]*(?:\.\d+)?k?|[{_HAN}]+)"
+NUMBER = rf"{_CURRENCY}?\s*(?:\d[\d,]{{0,14}}(?:\.\d{{1,4}})?k?|[{_HAN}]{{1,12}})"
 # What may follow a price: its currency, and then no letter or unit of something else.
 _END = (
     rf"\s*{_CURRENCY}?"
@@ -37,6 +37,8 @@ _ABOVE = ">"
 
 # Patterns with one number, most specific first; the group is the number.
 _RULES: list[tuple[str, str]] = [
+    (_AT_MOST, rf"(?:不要|不想要?|别|不能|不得|不)(?:超过|高于|大于|多于|贵过)\s*({NUMBER}){_END}"),
+    (_AT_LEAST, rf"(?:不要|不想要?|别|不能|不得|不)(?:低于|少于|小于)\s*({NUMBER}){_END}"),
     (_AT_LEAST, rf"(?:不低于|不少于|至少|最少)\s*({NUMBER}){_END}"),
     (
         _AT_MOST,
@@ -131,7 +133,40 @@ def read_prices(text: str) -> tuple[str, tuple[Filter, ...]]:
     for op, pattern in _RULES:
         match = re.search(_LEAD + pattern + _TAIL, text, re.IGNORECASE)
         value = read_number(match.group(1)) if match else None
-        if match and value is not None:
+        if match and value is not None and _is_price(text, match):
             filters_found.append(Filter("price", op, value))
             text = cut(text, match)
     return text, tuple(filters_found)
+
+
+# Without a currency a number is a price where it ends what is said, or stands before one of these.
+_MAY_FOLLOW = re.compile(
+    r"\s*(?:$|[,，.。;；!！?？、)）]|的|以|之|左右|就|可以|都|"
+    r"(?:or|and|but|up to|at (?:least|most)|under|over|below|above|please|pls|for|with|without|"
+    r"in|that|which|from|by|if|to|on|thanks|max|total|only|each|altogether|including|incl|"
+    r"shipped)\b)",
+    re.IGNORECASE,
+)
+# An age, a rating or a size stands behind these.
+_NO_PRICE_BEFORE = re.compile(
+    r"\b(?:women|men|woman|man|ladies|kids?|children|child|people|adults?|girls?|boys?|bab(?:y|ies)|"
+    r"toddlers?|seniors?|teens?|anyone|those|aged?|ages|rated|ratings?|scored?|stars?|sizes?|"
+    r"(?:temperatures?|weigh(?:ing|s)?|heights?|widths?|lengths?))\s*$|(?:评分|年龄|尺码|温度)$",
+    re.IGNORECASE,
+)
+_BOUND_BEHIND = re.compile(r"(?:以内|以內|以下|以上|之内|之內|之下|之上|内|內)$|的$")
+_SAYS_PRICE = re.compile(
+    rf"{_CURRENCY}|price|cost|budget|cheap|价|预算|預算|贵|便宜", re.IGNORECASE
+)
+
+
+def _is_price(text: str, match: re.Match[str]) -> bool:
+    """Tell whether a bound is one of prices: "under 300" is, "under 100 calories" is not."""
+    if _SAYS_PRICE.search(match[0]) or _BOUND_BEHIND.search(match[0]):
+        return True
+    if _NO_PRICE_BEFORE.search(text[: match.start()]):
+        return False
+    # At the beginning the thing itself may follow: "under 300 running shoes".
+    if match.start() == 0 and text[match.end() :].lstrip()[:1].isascii():
+        return True
+    return _MAY_FOLLOW.match(text, match.end()) is not None

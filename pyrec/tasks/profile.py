@@ -17,7 +17,7 @@ from pyrec.mixer import Mixed, depth_of
 from pyrec.ranking import Ranker
 from pyrec.sentences import say_profile
 from pyrec.tasks.base import Answers, Ask, Task
-from pyrec.tastes import MIN_DISLIKES, Taste, Tastes, values_of
+from pyrec.tastes import Taste, Tastes, values_of
 from pyrec.types import Interest, Profile
 
 SIGNALS = ("lasting", "recent", "usual", "expected", "said")
@@ -49,11 +49,14 @@ class ProfileTask(Task[Asked, Profile]):
     """What a user is interested in, and what not."""
 
     name = "profile"
+    options = frozenset(("language",))
     signals = SIGNALS
 
     def encode(self, ask: Ask) -> Asked:
         """Read the events, and what would be recommended to the user."""
-        user = ask.user or ""
+        if ask.user is None:
+            raise ValueError("profile needs a user; give the id of one")
+        user = ask.user
         questions = self.context.questions
         tastes = questions.tastes(user)
         self.context.book.load()
@@ -94,24 +97,32 @@ class ProfileTask(Task[Asked, Profile]):
         avoided = {
             (p.column, p.text): p.probability for p in self.context.questions.avoided(x.tastes)
         }
+
+        def is_against(taste: Taste) -> bool:
+            return x.tastes.is_against(taste) and taste.disliked > taste.liked
+
         dislikes = [
             self._interest(x, taste, taste.dislike(x.tastes.usual), liked[taste.column], -1.0)
             for key, taste in x.tastes.by_value.items()
-            if key in avoided or taste.said < 0 or taste.disliked >= MIN_DISLIKES > taste.liked
+            if key in avoided
+            or taste.said < 0
+            or (x.tastes.is_against(taste) and taste.disliked > taste.liked)
         ]
         dislikes.sort(key=lambda i: (-i.probability, i.column, i.value))
         n = len(x.tastes.newest)
         path = (f"{n} opinions", *(["what was said"] if any(i.said for i in interests) else []))
         found = Profile(x.user, tuple(interests[: x.k]), tuple(dislikes[: x.k]), "", path)
         wording = self.context.prompts.table(x.language, "sentences")
-        return Profile(x.user, found.interests, found.dislikes, say_profile(found, wording), path)
+        return Profile(
+            x.user, found.interests, found.dislikes, say_profile(found, n, wording), path
+        )
 
     def _interest(
         self, x: Asked, taste: Taste, probability: float, liked: float, sign: float
     ) -> Interest:
         held = x.usual.get(taste.column, {})
         total = sum(held.values())
-        usual = (held.get(taste.value, 0) + 0.5) / (total + 1.0) if total else 1.0
+        usual = (held.get(taste.value, 0) + 0.5) / (total + 1.0) if total else 0.0
         lasting = taste.liked / liked if liked > 0 else 0.0
         return Interest(
             taste.column,

@@ -61,6 +61,7 @@ class RecommendTask(Task[Asked, Slate]):
     """
 
     name = "recommend"
+    options = frozenset(("generate",))
 
     def __init__(
         self,
