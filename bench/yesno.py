@@ -28,7 +28,7 @@ from ratings import auc, error
 import pyrec
 from pyrec import Item, mixer
 from pyrec.mixer import Mixer
-from pyrec.tasks.ordinal import N_TOLD, ask_yes
+from pyrec.tasks.yes_no import N_TOLD, ask_yes
 
 PUBLISHED = {
     "movie": "TALLRec (LLaMA-7B) .675 after 64 samples, .720 after 256; classical .542",

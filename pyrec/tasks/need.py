@@ -25,7 +25,7 @@ from pyrec.tasks.base import Answers, Ask, Context, Task
 from pyrec.tasks.exclusions import read_exclusions
 from pyrec.tasks.foreign import ForeignNames
 from pyrec.tasks.language import language_of
-from pyrec.tasks.languages import named_language
+from pyrec.tasks.named_language import named_language
 from pyrec.tasks.names import Names, is_other_role
 from pyrec.tasks.numbers import read_numbers
 from pyrec.tasks.prices import read_prices

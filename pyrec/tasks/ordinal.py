@@ -8,22 +8,21 @@ tasks are one, and what they learn is shared (`train_opinions.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from pyrec.index import Index
-from pyrec.lm import PROMPT, TextModel, Tokens
+from pyrec.lm import TextModel
 from pyrec.mixer import Mixed, depth_of
 from pyrec.opinion_state import OpinionState
 from pyrec.opinions import KINDS, Person, read_person
-from pyrec.prompts import Prompts, fill, one_line
 from pyrec.questions import Questions
 from pyrec.signals.content import signed_cosines
 from pyrec.tasks.base import Answers, Ask, Task
+from pyrec.tasks.yes_no import ask_yes, told_titles
 from pyrec.types import Reason
 
 F32 = npt.NDArray[np.float32]
@@ -74,8 +73,6 @@ N_LIKENED = 50
 """How many of the newest opinions words and meaning are compared with."""
 LEAST_TOLD = 0.01
 """What moves an answer by less is no reason."""
-N_TOLD = 5
-"""How many liked and disliked titles the text model reads."""
 
 
 @dataclass(frozen=True)
@@ -245,72 +242,6 @@ def likeness_of(questions: Questions, index: Index, person: Person, pool: I32) -
         near = np.maximum((near - index.usual_cosine) / (1.0 - index.usual_cosine), 0.0) ** 2
         out[asked, 1] = _LIKING * (near @ rest[known]) / (near.sum(axis=1) + _UNLIKE)
     return out
-
-
-def ask_yes(
-    model: TextModel,
-    prompts: Prompts,
-    language: str,
-    liked: list[str],
-    disliked: list[str],
-    titles: list[str],
-) -> F32:
-    """Ask the text model whether somebody likes items, given titles that they liked and disliked.
-
-    The prompt up to the title is read once; all titles grow from it in a few calls.
-
-    Returns:
-        (n,) float32: log P(yes) - log P(no) for each title; NaN where it does not fit the context.
-    """
-    wording = prompts.table(language, "click")
-    head, _, tail = wording["text"].partition("{item}")
-    yes, no = (int(model.tokenize(wording[word])[0]) for word in ("yes", "no"))
-    out = np.full(len(titles), np.nan, np.float32)
-    with model.lock:
-        start = _head(model, wording, head, list(liked), list(disliked))
-        room = model.n_ctx - len(start) - 8
-        if room <= 0:
-            return out
-        tokens = [model.tokenize(" " + _short(t) + tail).tolist() for t in titles]
-        fits = [n for n, of in enumerate(tokens) if len(of) <= room]
-        while fits:
-            sizes = np.cumsum([len(tokens[n]) for n in fits[: model.n_branches]])
-            some = fits[: max(int(np.searchsorted(sizes, room, "right")), 1)]
-            model.prompt(start)
-            logits = model.grow([PROMPT] * len(some), [tokens[n] for n in some])
-            ends = np.cumsum([len(tokens[n]) for n in some]) - 1
-            out[some] = logits[ends, yes] - logits[ends, no]
-            fits = fits[len(some) :]
-    return out
-
-
-def _head(
-    model: TextModel, wording: Mapping[str, Any], head: str, liked: list[str], disliked: list[str]
-) -> Tokens:
-    """Return the prompt up to the title, with as many of the newest titles as half of it holds."""
-    while True:
-        told = {
-            name: wording["join"].join(map(_short, some)) or wording["nothing"]
-            for name, some in (("liked", liked), ("disliked", disliked))
-        }
-        start = model.tokenize(fill(head, **told).rstrip(), start=True)
-        if len(start) <= model.n_ctx // 2 or not (liked or disliked):
-            return start
-        longer = liked if len(liked) >= len(disliked) else disliked
-        del longer[0]
-
-
-def told_titles(titles: Any, person: Person) -> tuple[list[str], list[str]]:
-    """Return the newest titles that somebody liked, and those they disliked."""
-    found = []
-    for sign in (1.0, -1.0):
-        which = np.flatnonzero((person.rows >= 0) & (sign * person.values > 0.0))[-N_TOLD:]
-        found.append(list(titles(person.rows[which])))
-    return found[0], found[1]
-
-
-def _short(title: str) -> str:
-    return one_line(title)[:80]
 
 
 def _reasons(parts: F32, levels: Levels, n_known: int) -> tuple[Reason, ...]:
