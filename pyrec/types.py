@@ -101,6 +101,7 @@ class Need:
         order: the column that the list shall be in the order of, with a minus for the largest
             first; empty for none.
         n: how many items are asked for; None where it is not said.
+        want: what the user said that they like: items without any of it sink a little.
         path: which steps made it, in order, for people to read.
     """
 
@@ -112,6 +113,7 @@ class Need:
     avoid: tuple[Phrase, ...] = ()
     order: str = ""
     n: int | None = None
+    want: tuple[Phrase, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -198,3 +198,10 @@ def test_phrases_of_titles_are_interests_where_there_are_no_attributes(store):
     assert "haunted" in [i.value.lower() for i in rec.profile("u").interests][:3]
     rec.correct("u", "I don't like island")
     assert all("haunted" in s.title for s in rec.recommend("story", user="u", k=10))
+
+
+def test_what_the_user_said_they_like_is_visible_in_the_need(shop):
+    shop.correct("u", "I like canvas")
+    (wanted,) = shop.need("shoes", user="u").want
+    assert (wanted.column, wanted.text) == ("material", "canvas")
+    assert shop.need("shoes").want == ()

@@ -116,6 +116,7 @@ def similar(
         "phrase  a phrase of the catalog, with its probability",
         "filter  a condition that items must meet",
         "avoid   what is to be kept away, with its probability",
+        "want    what the user said that they like",
         "order   the column that the list shall be in the order of",
         "number  how many are asked for",
         "word    a word that is looked for, without its ending",
@@ -158,6 +159,9 @@ def _rows(found: Need) -> list[dict[str, object]]:
     for phrase in found.avoid:
         probability = round(phrase.probability, 4)
         rows.append({"kind": "avoid", "text": phrase.text, "probability": probability})
+    for phrase in found.want:
+        probability = round(phrase.probability, 4)
+        rows.append({"kind": "want", "text": phrase.text, "probability": probability})
     for kind, value in (("order", found.order), ("number", found.n)):
         if value:
             rows.append({"kind": kind, "text": str(value), "probability": 1.0})

@@ -11,7 +11,7 @@ is a title or a value already, no model is asked.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -84,6 +84,7 @@ class Understood:
     avoid: tuple[Phrase, ...] = ()
     order: str = ""
     n: int | None = None
+    user: str | None = None
 
 
 class NeedTask(Task[Understood, Need]):
@@ -99,11 +100,12 @@ class NeedTask(Task[Understood, Need]):
 
     def encode(self, ask: Ask) -> Understood:
         """Read numbers, order, exclusions and names by rule."""
-        return self._encode(ask.text, ask.user, self.context.questions.current())
+        x = self._encode(ask.text, ask.user, self.context.questions.current())
+        return replace(x, user=ask.user)
 
     def understand(self, text: str, user: str | None, index: Index) -> Need:
         """Understand words in one state of the catalog; `questions.py` calls this."""
-        x = self._encode(text, user, index)
+        x = replace(self._encode(text, user, index), user=user)
         answers = self.answers(x)
         return self.parse(x, answers, self.mix(x, answers))
 
@@ -157,7 +159,9 @@ class NeedTask(Task[Understood, Need]):
         path += [f"avoid {p.text}" for p in x.avoid]
         if step := self._step(x):
             path.append(step)
-        return Need(x.text, terms, phrases, x.filters, tuple(path), x.avoid, x.order, x.n)
+        want = self.context.questions.stance(x.user)[0] if x.user is not None else ()
+        path += [f"want {p.text}" for p in want]
+        return Need(x.text, terms, phrases, x.filters, tuple(path), x.avoid, x.order, x.n, want)
 
     def _encode(self, text: str, user: str | None, index: Index) -> Understood:
         text, book = " ".join(text.split()), self.context.book
