@@ -20,8 +20,11 @@ _COUNTED = ("popular", "popular_unasked", "taken", "lately")
 
 def say_profile(profile: Profile, n_known: int, wording: Mapping[str, Any]) -> str:
     """Say in a sentence or two what sets a user apart."""
+    # Values of attributes before phrases, of which titles share many by chance.
     # What everybody likes tells nothing of somebody: a value counts by how much it is above that.
-    telling = sorted(profile.interests, key=lambda i: -(i.probability - i.usual))
+    telling = sorted(
+        profile.interests, key=lambda i: (not i.said, not i.column, i.usual - i.probability)
+    )
     liked = [i for i in telling if i.probability > i.usual or i.said][:N_NAMED]
     disliked = [i for i in profile.dislikes if i.probability > 0.5][:N_NAMED]
     if not liked and not disliked:

@@ -31,6 +31,8 @@ _DRAWN = 3.0
 _NEUTRAL = 0.1
 """What a value is worth of which nothing was said, beside one that the user said they like."""
 N_SHOWN = 20
+MIN_TITLES = 2
+"""In so many titles a phrase must stand to be an interest."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class ProfileTask(Task[Asked, Profile]):
         interests = [
             self._interest(x, taste, float(share), liked[taste.column], 1.0)
             for taste, share in zip(answers.choices, shares, strict=True)
-            if taste.said >= 0 and (taste.liked > 0 or taste.said > 0)
+            if taste.said >= 0 and (taste.said > 0 or self._speaks(taste))
         ]
         interests.sort(key=lambda i: (-i.probability, i.column, i.value))
         avoided = {
@@ -134,6 +136,10 @@ class ProfileTask(Task[Asked, Profile]):
             tuple(i for i in taste.item_ids if sign * x.tastes.newest.get(i, 0.0) > 0.0),
             bool(taste.said),
         )
+
+    def _speaks(self, taste: Taste) -> bool:
+        """Tell whether a value was liked; a phrase of one title is no interest."""
+        return taste.liked > 0 and (bool(taste.column) or len(taste.item_ids) >= MIN_TITLES)
 
     def _expected(self, user: str) -> dict[tuple[str, str], float]:
         """Return the share of each value in what would be recommended."""
