@@ -77,12 +77,10 @@ class Person:
     Attributes:
         rows: (m,) int32 rows of the catalog, -1 for items that left it.
         values: (m,) float32 opinions.
-        ids: of the items.
     """
 
     rows: I32
     values: F32
-    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -107,10 +107,9 @@ class Questions:
         elif history:
             self._put_items(question, history, include_seen=include_seen)
         if need is not None:
-            question.avoid = need.avoid
-        if user is not None:
-            question.want, avoid = self.stance(user)
-            question.avoid = question.avoid if need is not None else avoid
+            question.want, question.avoid = need.want, need.avoid
+        elif user is not None:
+            question.want, question.avoid = self.stance(user)
         return question
 
     def stance(self, user: str) -> tuple[tuple[Phrase, ...], tuple[Phrase, ...]]:

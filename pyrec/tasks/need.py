@@ -37,11 +37,8 @@ from pyrec.types import Filter, Need, Phrase
 EXCLUDED = 0.95
 """How likely a thing that the question excludes, and that is no value, is really meant."""
 MAX_CHARACTERS = 300
-"""A question is cut here for the text model; all of it is searched for by its words."""
-
-
-MAX_READ = 300
-"""Longer texts hold no wish that a rule could read: they are searched for by their words."""
+"""A question is cut here for the text model, and longer ones hold no wish that a rule could read:
+all of it is searched for by its words."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ class Understood:
     avoid: tuple[Phrase, ...] = ()
     order: str = ""
     n: int | None = None
-    user: str | None = None
+    want: tuple[Phrase, ...] = ()
 
 
 class NeedTask(Task[Understood, Need]):
@@ -100,12 +97,11 @@ class NeedTask(Task[Understood, Need]):
 
     def encode(self, ask: Ask) -> Understood:
         """Read numbers, order, exclusions and names by rule."""
-        x = self._encode(ask.text, ask.user, self.context.questions.current())
-        return replace(x, user=ask.user)
+        return self._encode(ask.text, ask.user, self.context.questions.current())
 
     def understand(self, text: str, user: str | None, index: Index) -> Need:
         """Understand words in one state of the catalog; `questions.py` calls this."""
-        x = replace(self._encode(text, user, index), user=user)
+        x = self._encode(text, user, index)
         answers = self.answers(x)
         return self.parse(x, answers, self.mix(x, answers))
 
@@ -159,20 +155,27 @@ class NeedTask(Task[Understood, Need]):
         path += [f"avoid {p.text}" for p in x.avoid]
         if step := self._step(x):
             path.append(step)
-        want = self.context.questions.stance(x.user)[0] if x.user is not None else ()
-        path += [f"want {p.text}" for p in want]
-        return Need(x.text, terms, phrases, x.filters, tuple(path), x.avoid, x.order, x.n, want)
+        path += [f"want {p.text}" for p in x.want]
+        return Need(x.text, terms, phrases, x.filters, tuple(path), x.avoid, x.order, x.n, x.want)
 
     def _encode(self, text: str, user: str | None, index: Index) -> Understood:
-        text, book = " ".join(text.split()), self.context.book
+        """Read what rules can read, and add what the user likes and dislikes."""
+        x = self._read(" ".join(text.split()), index)
+        if user is None:
+            return x
+        want, disliked = self.context.questions.stance(user)
+        return replace(x, avoid=(*x.avoid, *_unasked(disliked, x)), want=want)
+
+    def _read(self, text: str, index: Index) -> Understood:
+        book = self.context.book
         book.load()
         if text and self.context.questions.is_title(text, index):
-            return Understood(text, index, "title", (), self._disliked(user, text, ()))
+            return Understood(text, index, "title")
         if text and book.value(text) is not None:
-            return Understood(text, index, "value", (), self._disliked(user, text, ()))
+            return Understood(text, index, "value")
+        if len(text) > MAX_CHARACTERS:
+            return Understood(text, index)
         survey = book.survey
-        if len(text) > MAX_READ:
-            return Understood(text, index, "", (), self._disliked(user, text, ()))
         read = read_numbers(text, survey)
         text, filters = read.text, [*read.filters]
         if "price" in survey.numbers:
@@ -194,7 +197,7 @@ class NeedTask(Task[Understood, Need]):
             return wrote[0] if wrote else None
 
         text, excluded = read_exclusions(text, names.at_start, write, stands)
-        avoid = [Phrase(thing.text, EXCLUDED) for thing in excluded if thing.named is None]
+        avoid = tuple(Phrase(thing.text, EXCLUDED) for thing in excluded if thing.named is None)
         filters += [Filter(t.named.column, "!=", t.named.value) for t in excluded if t.named]
         text = without_courtesy(text)
         for mention in names.mentions(text):
@@ -204,9 +207,8 @@ class NeedTask(Task[Understood, Need]):
             if not is_other_role(segment) and (found := self._write(foreign, segment, index)):
                 filters.append(Filter(found[0].column, "=", found[0].value, found[1]))
         filters = self._possible(list(dict.fromkeys(filters)))
-        avoid += self._disliked(user, text, filters)
         known = "value" if text and book.value(text) is not None else ""
-        return Understood(text, index, known, tuple(filters), tuple(avoid), order, n)
+        return Understood(text, index, known, tuple(filters), avoid, order, n)
 
     def _possible(self, filters: list[Filter]) -> list[Filter]:
         """Leave values of a column out that no item has together: "Nike or Puma" is either."""
@@ -218,22 +220,6 @@ class NeedTask(Task[Understood, Need]):
             if len(several) > 1 and not self.context.catalog.mask(several).any():
                 filters = [each for each in filters if each not in several]
         return filters
-
-    def _disliked(
-        self, user: str | None, text: str, filters: Sequence[Filter]
-    ) -> tuple[Phrase, ...]:
-        """Return what the user clearly dislikes, but for what they ask for here."""
-        if user is None:
-            return ()
-        asked = {(f.column, f.value) for f in filters if f.op == "="}
-        words = set(analyze(text, "auto"))
-        _, avoided = self.context.questions.stance(user)
-        return tuple(
-            phrase
-            for phrase in avoided
-            if (phrase.column, phrase.text) not in asked
-            and not set(analyze(phrase.text, "auto")) <= words
-        )
 
     def _foreign_names(self, index: Index) -> ForeignNames:
         survey = self.context.book.survey
@@ -280,3 +266,15 @@ class NeedTask(Task[Understood, Need]):
 
     def _trie(self, x: Understood, model: TextModel) -> AnswerTrie:
         return self.context.book.trie(model, self.context.models.text_name, self._prompt(x))
+
+
+def _unasked(disliked: Sequence[Phrase], x: Understood) -> tuple[Phrase, ...]:
+    """Return what a user clearly dislikes, but for what they ask for here."""
+    asked = {(f.column, f.value) for f in x.filters if f.op == "="}
+    words = set(analyze(x.text, "auto"))
+    return tuple(
+        phrase
+        for phrase in disliked
+        if (phrase.column, phrase.text) not in asked
+        and not set(analyze(phrase.text, "auto")) <= words
+    )

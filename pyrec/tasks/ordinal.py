@@ -8,6 +8,7 @@ tasks are one, and what they learn is shared (`train_opinions.py`).
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -119,13 +120,13 @@ class OrdinalTask(Task[Asked, list[R]]):
     uses_place: ClassVar[bool] = False
 
     @staticmethod
+    @abstractmethod
     def levels_of(person: Person, state: OpinionState) -> Levels:
         """Return the scale, and what the user said on it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def result(self, x: Asked, place: int, shares: F32, reasons: tuple[Reason, ...]) -> R:
         """Make the result for one item of its level's probabilities."""
-        raise NotImplementedError
 
     def encode(self, ask: Ask) -> Asked:
         """Read what the user thinks, and let the text model say yes or no."""
@@ -138,7 +139,7 @@ class OrdinalTask(Task[Asked, list[R]]):
         path = [
             f"{len(person.values)} opinions of the user" if len(person.values) else "a newcomer"
         ]
-        path.append("opinions of all" if len(state.number_of) else "not trained yet: `pyrec train`")
+        path.append("opinions of all" if state.trained else "not trained yet: `pyrec train`")
         if self._asks_model(ask):
             model = context.models.text()
             path.append(f"yes or no by {context.models.text_name}" if model else "no text model")
@@ -181,9 +182,8 @@ class OrdinalTask(Task[Asked, list[R]]):
             known = {}
         # What is thought of the items asked about is what is asked.
         known = {item: value for item, value in known.items() if item not in ask.items}
-        ids = tuple(known)
-        rows = self.context.catalog.idxs(ids)
-        return Person(rows, np.array(list(known.values()), np.float32), ids)
+        rows = self.context.catalog.idxs(known)
+        return Person(rows, np.array(list(known.values()), np.float32))
 
     def _asks_model(self, ask: Ask) -> bool:
         weight = self.context.weights.of_task(self.name).get("model", ())

@@ -96,9 +96,7 @@ class ProfileTask(Task[Asked, Profile]):
             if taste.said >= 0 and (taste.said > 0 or self._speaks(taste))
         ]
         interests.sort(key=lambda i: (-i.probability, i.column, i.value))
-        avoided = {
-            (p.column, p.text): p.probability for p in self.context.questions.avoided(x.tastes)
-        }
+        avoided = {(p.column, p.text) for p in self.context.questions.avoided(x.tastes)}
 
         def is_against(taste: Taste) -> bool:
             return x.tastes.is_against(taste) and taste.disliked > taste.liked
@@ -106,9 +104,7 @@ class ProfileTask(Task[Asked, Profile]):
         dislikes = [
             self._interest(x, taste, taste.dislike(x.tastes.usual), liked[taste.column], -1.0)
             for key, taste in x.tastes.by_value.items()
-            if key in avoided
-            or taste.said < 0
-            or (x.tastes.is_against(taste) and taste.disliked > taste.liked)
+            if key in avoided or taste.said < 0 or is_against(taste)
         ]
         dislikes.sort(key=lambda i: (-i.probability, i.column, i.value))
         n = len(x.tastes.newest)
