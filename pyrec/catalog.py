@@ -213,6 +213,11 @@ class Catalog:
         )
         return int(self._store.db.execute(sql, [since_version]).fetchone()[0])
 
+    def since(self, version: int) -> list[Item]:
+        """Return the items that came or changed after a version."""
+        rows = self._store.db.execute(f"SELECT {COLUMNS} FROM items WHERE version > ?", [version])
+        return [unpack(row) for row in rows.fetchall()]
+
     def live(self) -> U8:
         """Return which rows hold an item: (n_items,) uint8, not to be written to."""
         cached = self._live

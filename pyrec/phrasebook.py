@@ -94,10 +94,6 @@ class Phrasebook:
         """Mine the phrases again where the catalog changed enough; tell whether it was done."""
         kept = self._store.derived("phrases")
         version = self._catalog.version
-        surveyed = self._store.derived("survey")
-        if surveyed is None or surveyed[0] != version:
-            told = json.dumps(survey(self._catalog).as_json(), ensure_ascii=False)
-            self._store.keep_derived("survey", version, told.encode("utf-8"))
         if kept is not None:
             n_changed = self._catalog.n_changed(kept[0])
             if n_changed == 0 or n_changed < GROWTH * self._catalog.count:
@@ -110,6 +106,8 @@ class Phrasebook:
         book = {"columns": columns, "mined": mined}
         data = json.dumps(book, ensure_ascii=False)
         self._store.keep_derived("phrases", version, data.encode("utf-8"))
+        told = json.dumps(survey(self._catalog).as_json(), ensure_ascii=False)
+        self._store.keep_derived("survey", version, told.encode("utf-8"))
         return True
 
     def trie(self, model: TextModel, name: str, prompt: Prompt) -> AnswerTrie:
@@ -183,7 +181,7 @@ class Phrasebook:
         return term_hash("\n".join((prompt.text, *prompt.neutral, *self._phrases)))
 
     def load(self) -> None:
-        """Read what the last mining kept, where it was not read yet."""
+        """Read what the last mining kept, and what came since, where it was not read yet."""
         kept = self._store.derived("phrases")
         if kept is not None and kept[0] != self._version:
             book = json.loads(kept[1])
@@ -191,12 +189,14 @@ class Phrasebook:
             self._phrases = (*self._columns, *book["mined"])
             self._values = {fold(v).strip(): v for v in reversed(list(self._columns))}
             self._version = kept[0]
-        version = self._catalog.version
-        if version != self._surveyed:
-            # A store of an older pyrec has none, and removing items makes none.
-            told = self._store.derived("survey")
-            fresh = told is not None and told[0] == version
-            self.survey = (
-                Survey.from_json(json.loads(told[1])) if told and fresh else survey(self._catalog)
-            )
+        if (version := self._catalog.version) != self._surveyed:
+            self.survey = self._follow(version)
             self._surveyed = version
+
+    def _follow(self, version: int) -> Survey:
+        """Return the survey that was kept with what came since; what went is nobody's loss."""
+        told = self._store.derived("survey")
+        if told is None or told[0] > version:
+            return survey(self._catalog)  # a store of an older pyrec has none
+        kept = Survey.from_json(json.loads(told[1]))
+        return kept if told[0] == version else kept.adding(self._catalog.since(told[0]))

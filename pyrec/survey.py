@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ import numpy as np
 
 from pyrec.catalog import Catalog
 from pyrec.text import SPACELESS, analyze, fold
+from pyrec.types import Item
 
 MAX_VALUES = 30_000
 """Values by name, the most frequent of all columns; more would take long to read at a start."""
@@ -82,6 +83,24 @@ class Survey:
                 if re.search(pattern, name, re.IGNORECASE) and high <= 100:
                     return name
         return None
+
+    def adding(self, items: Iterable[Item]) -> Survey:
+        """Return a survey that knows the columns of further items as well."""
+        numbers = dict(self.numbers)
+        values = {column: dict(counts) for column, counts in self.values.items()}
+        for item in items:
+            fields = {"price": item.price, "popularity": item.popularity, **item.attributes}
+            for column, held in fields.items():
+                if isinstance(held, float):
+                    low, high, whole = numbers.get(column, (held, held, True))
+                    whole = whole and held.is_integer()
+                    numbers[column] = Range(min(low, held), max(high, held), whole)
+                    continue
+                for value in (held,) if isinstance(held, str) else held or ():
+                    if is_name(value):
+                        counts = values.setdefault(column, {})
+                        counts[value] = counts.get(value, 0) + 1
+        return Survey(numbers, values)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as `from_json` takes it."""

@@ -212,3 +212,12 @@ def test_no_text_takes_long_to_read(goods, text):
     began = time.process_time()
     goods.need(text)
     assert time.process_time() - began < 2.0, "a rule backtracks"
+
+
+def test_what_was_just_added_is_known_by_name_without_a_survey_of_all(store, monkeypatch):
+    rec = Recommender(store, ScriptedModels())
+    rec.add_items({"id": f"a{n}", "title": f"Shoes {n}", "brand": "Tarn"} for n in range(50))
+    monkeypatch.setattr("pyrec.phrasebook.survey", None)
+    rec.add_items([{"id": "new", "title": "Shoes of theirs", "brand": "Zappelin", "price": 20}])
+    found = {str(f) for f in rec.need("Zappelin shoes under 30").filters}
+    assert found == {"brand=Zappelin", "price<=30"}
