@@ -31,15 +31,15 @@ from pyrec.prompts import Prompt, Prompts
 from pyrec.questions import Questions
 from pyrec.said import Said, SaidLog
 from pyrec.signals.base import Question
-from pyrec.store import Store, is_text
-from pyrec.tasks.base import Ask, Context, Task
+from pyrec.store import Store
+from pyrec.tasks.base import Ask, Context, Task, make_ask
 from pyrec.tasks.click import ClickTask
 from pyrec.tasks.corrections import understand_correction
 from pyrec.tasks.explain import ExplainTask
 from pyrec.tasks.need import NeedTask
 from pyrec.tasks.profile import ProfileTask
 from pyrec.tasks.rating import RatingTask
-from pyrec.tasks.recommend import MAX_K, RecommendTask
+from pyrec.tasks.recommend import RecommendTask
 from pyrec.train import Progress, TrainConfig, TrainReport, train
 from pyrec.types import (
     Click,
@@ -247,7 +247,7 @@ class Recommender:
             raise ValueError(f"generate is {generate!r}; use False, True or 'catalog'")
         return self._answer(
             RecommendTask(self._context(), self),
-            _ask(text, user, history, where, k, include_seen=include_seen, generate=generate),
+            make_ask(text, user, history, where, k, include_seen=include_seen, generate=generate),
         )
 
     def question(
@@ -260,7 +260,7 @@ class Recommender:
         include_seen: bool = False,
     ) -> Question:
         """Encode a question as signals read it; `recommend` starts here."""
-        ask = _ask(text, user, history, where, None, include_seen=include_seen)
+        ask = make_ask(text, user, history, where, None, include_seen=include_seen)
         return RecommendTask(self._context()).encode(ask).question
 
     def similar(
@@ -273,7 +273,7 @@ class Recommender:
             ValueError: k is out of range.
             CatalogError: a condition that cannot be read, or names no column.
         """
-        ask = _ask("", None, (), where, k, items=(item_id,))
+        ask = make_ask("", None, (), where, k, items=(item_id,))
         return self._answer(RecommendTask(self._context(), self), ask)
 
     def need(self, text: str, *, user: str | None = None) -> Need:
@@ -283,7 +283,7 @@ class Recommender:
             text: the question, any language.
             user: whose likes, dislikes and corrections count; None for nobody's.
         """
-        return self._answer(self._need, _ask(text, user))
+        return self._answer(self._need, make_ask(text, user))
 
     def click(self, item_ids: Sequence[str], *, user: str, **options: Any) -> list[Click]:
         """Say how likely a user says yes to each of some items.
@@ -297,7 +297,9 @@ class Recommender:
         Raises:
             UnknownItemError: the catalog does not hold one of them.
         """
-        return self._answer(ClickTask(self._context()), _ask(user=user, items=item_ids, **options))
+        return self._answer(
+            ClickTask(self._context()), make_ask(user=user, items=item_ids, **options)
+        )
 
     def rating(self, item_ids: Sequence[str], *, user: str, **options: Any) -> list[Rating]:
         """Say how a user rates each of some items, on the scale of the store's ratings.
@@ -310,7 +312,9 @@ class Recommender:
         Raises:
             UnknownItemError: the catalog does not hold one of them.
         """
-        return self._answer(RatingTask(self._context()), _ask(user=user, items=item_ids, **options))
+        return self._answer(
+            RatingTask(self._context()), make_ask(user=user, items=item_ids, **options)
+        )
 
     def profile(self, user: str, *, language: str | None = None, k: int | None = None) -> Profile:
         """Say what a user is interested in, and what not.
@@ -320,7 +324,9 @@ class Recommender:
             language: of the sentence, such as "zh"; None for the catalog's.
             k: how many interests and dislikes at most; None for 20.
         """
-        return self._answer(ProfileTask(self._context()), _ask(user=user, k=k, language=language))
+        return self._answer(
+            ProfileTask(self._context()), make_ask(user=user, k=k, language=language)
+        )
 
     def explain(
         self, item_id: str, text: str = "", *, user: str | None = None, language: str | None = None
@@ -336,7 +342,7 @@ class Recommender:
         Raises:
             UnknownItemError: the catalog does not hold it.
         """
-        ask = _ask(text, user, items=(item_id,), language=language)
+        ask = make_ask(text, user, items=(item_id,), language=language)
         return self._answer(ExplainTask(self._context()), ask)
 
     def ask(self, task: str | type[Task[Any, T]], text: str = "", **asked: Any) -> Any:
@@ -352,7 +358,7 @@ class Recommender:
             UnknownTaskError: there is none with this name.
         """
         kind = tasks.find(task) if isinstance(task, str) else task
-        return self._answer(kind(self._context()), _ask(text, **asked))
+        return self._answer(kind(self._context()), make_ask(text, **asked))
 
     # Feedback
 
@@ -447,7 +453,7 @@ class Recommender:
         Raises:
             CatalogError: no value of the catalog is named.
         """
-        _ask(text, user)
+        make_ask(text, user)
         found = understand_correction(text, self.questions.current(), self._need)
         self.said.say(user, found)
         return found
@@ -477,45 +483,15 @@ class Recommender:
         if unknown := ask.options.keys() - task.options:
             options = ", ".join(sorted(task.options)) or "none"
             raise TypeError(f"{task.name} has no option {min(unknown)!r}; it knows {options}")
-        known = [i for i in ask.items if self.catalog.idx(i) >= 0]
+        for item_id in ask.items:
+            self.catalog.idx(item_id)  # an item that is asked about has to be there
         for _ in range(3):
             try:
                 return task(ask)
             except UnknownItemError:
-                if any(row < 0 for row in self.catalog.idxs(known)):
+                if -1 in self.catalog.idxs(ask.items):
                     raise
         return task(ask)
 
     def _wording(self, use: str) -> Prompt:
         return self.prompts.load(self.catalog.language, use)
-
-
-def _ask(
-    text: str = "",
-    user: str | None = None,
-    history: Sequence[str] = (),
-    where: Sequence[str | Filter] = (),
-    k: int | None = None,
-    *,
-    items: Sequence[str] = (),
-    include_seen: bool = False,
-    **options: Any,
-) -> Ask:
-    """Check what is asked, and put it in order."""
-    if k is not None and (isinstance(k, bool) or not isinstance(k, int)):
-        raise TypeError(f"k is {k!r}; give a whole number of items")
-    if k is not None and not 1 <= k <= MAX_K:
-        raise ValueError(f"k is {k}; ask for 1 to {MAX_K} items")
-    for name, ids in (("history", history), ("items", items)):
-        if isinstance(ids, str):
-            raise TypeError(f"{name} is {ids!r}; give a list of item ids")
-    if user is not None and history:
-        raise ValueError("give a user, whose history is known here, or a history, not both")
-    for name, given in (("text", text), *(("user", user),) * (user is not None)):
-        if not isinstance(given, str):
-            raise TypeError(f"{name} is {given!r}; give a string")
-    if user is not None and not (user.strip() and is_text(user)):
-        raise ValueError(f"user {user!r} is no id; give a string that is not empty")
-    if not all(isinstance(i, str) for i in (*items, *history)):
-        raise TypeError(f"items {[*items, *history]!r} are no list of item ids; give strings")
-    return Ask(text, user, tuple(items), tuple(history), tuple(where), k, include_seen, options)

@@ -24,6 +24,7 @@ from pyrec.mixer import Mixed, Mixer
 from pyrec.phrasebook import Phrasebook
 from pyrec.prompts import Prompts
 from pyrec.questions import Questions
+from pyrec.store import is_text
 from pyrec.types import Filter
 from pyrec.weights import Weights
 
@@ -31,6 +32,8 @@ F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 X = TypeVar("X")
 R = TypeVar("R")
+
+MAX_K = 1000
 
 
 @dataclass(frozen=True)
@@ -131,3 +134,39 @@ class Task(ABC, Generic[X, R]):
         x = self.encode(ask)
         answers = self.answers(x)
         return self.parse(x, answers, self.mix(x, answers))
+
+
+def make_ask(
+    text: str = "",
+    user: str | None = None,
+    history: Sequence[str] = (),
+    where: Sequence[str | Filter] = (),
+    k: int | None = None,
+    *,
+    items: Sequence[str] = (),
+    include_seen: bool = False,
+    **options: Any,
+) -> Ask:
+    """Check what is asked of a task, and put it in order.
+
+    Raises:
+        TypeError: an argument of another type.
+        ValueError: k is out of range, the user is no id, or both a user and a history are given.
+    """
+    if k is not None and (isinstance(k, bool) or not isinstance(k, int)):
+        raise TypeError(f"k is {k!r}; give a whole number of items")
+    if k is not None and not 1 <= k <= MAX_K:
+        raise ValueError(f"k is {k}; ask for 1 to {MAX_K} items")
+    for name, ids in (("history", history), ("items", items)):
+        if isinstance(ids, str):
+            raise TypeError(f"{name} is {ids!r}; give a list of item ids")
+    if user is not None and history:
+        raise ValueError("give a user, whose history is known here, or a history, not both")
+    for name, given in (("text", text), *(("user", user),) * (user is not None)):
+        if not isinstance(given, str):
+            raise TypeError(f"{name} is {given!r}; give a string")
+    if user is not None and not (user.strip() and is_text(user)):
+        raise ValueError(f"user {user!r} is no id; give a string that is not empty")
+    if not all(isinstance(i, str) for i in (*items, *history)):
+        raise TypeError(f"items {[*items, *history]!r} are no list of item ids; give strings")
+    return Ask(text, user, tuple(items), tuple(history), tuple(where), k, include_seen, options)

@@ -30,13 +30,16 @@ _CUES = (
 )
 # What follows is no thing to be kept away: "no more than", "not too big", "not only", "no idea".
 _NOT_THINGS = (
-    r"(?:bad|disturb|worry|bother|care|mind|know|brand|parking|smoking|entry|fear|than|that|this|it|only|too|very|so|just|sure|more|less|later|earlier|idea|matter|problem|need|one|name|"
+    r"(?:bad|disturb|worry|bother|care|mind|know|brand|parking|smoking|entry|fear|than|that|this|"
+    r"it|only|too|very|so|just|sure|more|less|later|earlier|idea|matter|problem|need|one|name|"
     r"longer|worries|preference|rush|limit|fuss|nonsense|yet|really|necessarily|another|"
     r"expensive|cheap|big|small|to|my|your|over|under|above|below|before|after|for|\d)\b"
 )
+# 要不要, 有没有 and 是不是 ask; 别针 is a pin.
 _HAN_CUES = (
-    r"(?:也|但|但是|就是|千万)?(?:不想要|(?<!要)不要|別要|别要|不用|不喜欢|不想看|不看|不含|不带|不想买|"
-    r"不买|不能有|不可以有|(?<!有)没有|(?<!有)沒有|除了|除开|除去|排除|避开|不吃|拒绝|别太|不要太|别(?=要|给|买|推荐|有|放|带|来|选|是)|(?<!是)不是)"
+    r"(?:也|但|但是|就是|千万)?(?:不想要|(?<!要)不要|別要|别要|不用|不喜欢|不想看|不看|不含|不带|"
+    r"不想买|不买|不能有|不可以有|(?<!有)没有|(?<!有)沒有|除了|除开|除去|排除|避开|不吃|拒绝|别太|"
+    r"不要太|别(?=要|给|买|推荐|有|放|带|来|选|是)|(?<!是)不是)"
     r"(?:任何|有|是|含|太)?"
 )
 _CUE = re.compile(f"{_CUES}|{_HAN_CUES}", re.IGNORECASE)

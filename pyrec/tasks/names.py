@@ -25,30 +25,9 @@ from pyrec.types import Filter
 
 U8 = npt.NDArray[np.uint8]
 
-_NAMING = frozenset(
-    [
-        "brand",
-        "brands",
-        "supplier",
-        "suppliers",
-        "manufacturer",
-        "maker",
-        "vendor",
-        "author",
-        "authors",
-        "writer",
-        "artist",
-        "artists",
-        "director",
-        "directors",
-        "actor",
-        "actors",
-        "cast",
-        "genre",
-        "genres",
-        "publisher",
-        "studio",
-    ]
+_NAMING = re.compile(
+    r"brands?|suppliers?|manufacturers?|makers?|vendors?|authors?|writers?|artists?|directors?|"
+    r"actors?|cast|genres?|publishers?|studios?"
 )
 _NAMING_HAN = re.compile("品牌|牌子|厂商|作者|导演|演员|歌手|类型|出版社|题材")
 # Columns whose values also merely describe, and how people say that they mean the column.
@@ -255,7 +234,7 @@ def is_other_role(text: str) -> bool:
 def is_naming(column: str) -> bool:
     """Tell whether a column's values are names wherever they stand."""
     words = re.split(r"[\W\d_]+", column.lower())
-    return not _NAMING.isdisjoint(words) or _NAMING_HAN.search(column) is not None
+    return any(map(_NAMING.fullmatch, words)) or _NAMING_HAN.search(column) is not None
 
 
 def is_genre(column: str) -> bool:

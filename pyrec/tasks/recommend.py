@@ -17,12 +17,11 @@ from pyrec.mixer import Mixed
 from pyrec.ranking import Ranker
 from pyrec.signals.base import Question
 from pyrec.signals.titles import rerank
-from pyrec.tasks.base import Answers, Ask, Context, Task
+from pyrec.tasks.base import MAX_K, Answers, Ask, Context, Task
 from pyrec.types import Slate, SlateActions, Suggestion
 
 K = 10
 """How many items come where neither the caller nor the words say."""
-MAX_K = 1000
 
 
 @dataclass(frozen=True)
