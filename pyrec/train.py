@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,6 +73,8 @@ class TrainReport:
         after: the same with the fitted ones.
         used: whether the fitted weights are used from now on.
         why: what speaks against them, empty if nothing.
+        n_opinions: what click and rating were fitted to; 0 where there are too few of both kinds.
+        tasks: which of the two use fitted weights from now on; the other keeps those it had.
     """
 
     n_users: int
@@ -80,6 +82,8 @@ class TrainReport:
     after: float
     used: bool
     why: str
+    n_opinions: int = 0
+    tasks: tuple[str, ...] = ()
 
 
 def train(
@@ -125,6 +129,8 @@ def train(
             opinions, catalog, questions, used, shipped, judges, progress, config.seed
         )
         found.update(of_opinions)
+        fitted_tasks = tuple(task for task, theta in of_opinions.items() if theta is not None)
+        report = replace(report, n_opinions=len(opinions.value), tasks=fitted_tasks)
     progress("fitting the linear model", 0.0)
     learned.keep(found, fit_linear(log), log.item_ids, state)
     return report

@@ -40,7 +40,9 @@ def trained(tmp_path_factory):
         for n in range(44)
     )
     rec.add_events(people())
-    rec.train()
+    report = rec.train()
+    assert report.n_opinions == 60 * 14
+    assert set(report.tasks) <= {"click", "rating"}
     yield rec
     rec.close()
 

@@ -160,7 +160,11 @@ def _outcome(report: TrainReport) -> str:
             told = f"asked {asked}; the new weights are used from now on ({loss})"
         else:
             told = f"asked {asked}; the weights stay as they were: {report.why} ({loss})"
-    return f"{told}; what items go together was worked out anew"
+    told += "; what items go together was worked out anew"
+    if report.n_opinions:
+        new = " and ".join(report.tasks) or "neither of click and rating"
+        told += f"; {plural(report.n_opinions, 'opinion')} fitted, new weights for {new}"
+    return told
 
 
 def _show(found: Evaluation, form: str | None) -> None:
