@@ -27,7 +27,7 @@ from histories_data import EVERY
 from pyrec import signals, train
 from pyrec.mixer import Mixer, shipped_theta
 from pyrec.replay import read_log
-from pyrec.train import Pool, TrainConfig, collect, loss
+from pyrec.train import Pool, TrainConfig, collect, loss, whom_to_ask
 
 N_QUESTIONS = 3000
 TASTE = TrainConfig(min_events=20, long=0)
@@ -72,7 +72,8 @@ def questions(name: str, config: TrainConfig) -> tuple[list[str], Pools]:
     """Ask a set's users; also return the names of the signals."""
     rec = open_history(name)
     log = read_log(rec.events)
-    found = collect(log, rec.catalog, rec.questions, signals.every(), _quiet, config)
+    asked = whom_to_ask(log, None, None, config)
+    found = collect(log, rec.catalog, rec.questions, signals.every(), _quiet, asked, None)
     rec.close()
     return found
 

@@ -10,9 +10,7 @@ token that exists: its pieces, and space for a logit each at every token of a te
 from __future__ import annotations
 
 import contextlib
-import os
 import struct
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -22,6 +20,7 @@ import numpy.typing as npt
 
 from pyrec.errors import ModelFileError
 from pyrec.gguf_header import Block, GgufHeader, Scalar
+from pyrec.memory_file import memory_file
 
 _TABLE = "token_embd.weight"
 _ALIGNMENT = 32
@@ -81,15 +80,7 @@ def small_copy(path: Path, header: GgufHeader) -> Iterator[Path]:
     Yields:
         A GGUF for llama.cpp, to be run on rows of `TokenRows` in place of tokens.
     """
-    with contextlib.ExitStack() as stack:
-        if hasattr(os, "memfd_create"):
-            # Memory under a file's name: nothing is written to the disk.
-            file = stack.enter_context(open(os.memfd_create("encoder"), "wb"))
-            name = Path(f"/proc/self/fd/{file.fileno()}")
-        else:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pyrec-"))
-            name = Path(folder, "encoder.gguf")
-            file = stack.enter_context(open(name, "wb"))
+    with memory_file() as (file, name):
         _write(file, path, header)
         file.flush()
         yield name

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pyrec.behavior.state import BehaviorState
 from pyrec.interactions import Crowd
 from pyrec.linear_model import LinearModel
 from pyrec.mixer import FEATURES, RANKING
@@ -24,6 +25,7 @@ Theta = Mapping[str, Sequence[float]]
 """Weights by signal, in the order of `FEATURES`."""
 _LINEAR = "linear"
 _OPINIONS = "opinions"
+_BEHAVIOR = "behavior"
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,16 @@ class Learned:
         self._store = store
         self._linear: _Numbered | None = None
         self._opinions: tuple[int, OpinionState] | None = None
+        self._behavior: tuple[int, BehaviorState] | None = None
 
     @property
     def version(self) -> int:
         """Count the trainings that this store has seen."""
+        return self._version_of(_LINEAR)
+
+    def _version_of(self, name: str) -> int:
         row = self._store.db.execute(
-            "SELECT version FROM derived WHERE name = ?", [_LINEAR]
+            "SELECT version FROM derived WHERE name = ?", [name]
         ).fetchone()
         return row[0] if row else 0
 
@@ -100,17 +106,32 @@ class Learned:
 
     def opinions(self) -> OpinionState:
         """Return what training found of everybody's opinions; an empty state before that."""
-        row = self._store.db.execute(
-            "SELECT version FROM derived WHERE name = ?", [_OPINIONS]
-        ).fetchone()
-        if row is None:
+        version = self._version_of(_OPINIONS)
+        if version == 0:
             return empty_state()
         held = self._opinions
-        if held is None or held[0] != row[0]:
+        if held is None or held[0] != version:
             kept = self._store.derived(_OPINIONS)
             if kept is None:
                 return empty_state()
             self._opinions = held = (kept[0], OpinionState.unpack(kept[1]))
+        return held[1]
+
+    def behavior(self) -> BehaviorState | None:
+        """Return the behavior model, the same object until another is kept; None without one.
+
+        Raises:
+            ModelFileError: it is damaged, or of a newer pyrec.
+        """
+        version = self._version_of(_BEHAVIOR)
+        if version == 0:
+            return None
+        held = self._behavior
+        if held is None or held[0] != version:
+            kept = self._store.derived(_BEHAVIOR)
+            if kept is None:
+                return None
+            self._behavior = held = (kept[0], BehaviorState.unpack(kept[1]))
         return held[1]
 
     def keep(
@@ -119,6 +140,7 @@ class Learned:
         linear: LinearModel,
         ids: Sequence[str],
         opinions: OpinionState | None = None,
+        behavior: BehaviorState | None = None,
     ) -> None:
         """Keep a training's result, in one transaction.
 
@@ -127,6 +149,7 @@ class Learned:
             linear: by the order of `ids`.
             ids: the items that the model knows.
             opinions: None where there are too few.
+            behavior: None to leave the one that is kept.
         """
         packed = io.BytesIO()
         names = np.frombuffer(json.dumps(list(ids)).encode("utf-8"), np.uint8)
@@ -142,12 +165,13 @@ class Learned:
                     "INSERT OR REPLACE INTO weights (user_id, name, value) VALUES ('', ?, ?)",
                     [name, value],
                 )
-            if opinions is not None:
-                db.execute(
-                    "INSERT OR REPLACE INTO derived VALUES "
-                    "(?, (SELECT version FROM derived WHERE name = ?), ?)",
-                    [_OPINIONS, _LINEAR, opinions.pack()],
-                )
+            for name, state in ((_OPINIONS, opinions), (_BEHAVIOR, behavior)):
+                if state is not None:
+                    db.execute(
+                        "INSERT OR REPLACE INTO derived VALUES "
+                        "(?, (SELECT version FROM derived WHERE name = ?), ?)",
+                        [name, _LINEAR, state.pack()],
+                    )
 
 
 def _rows(theta: Mapping[str, Theta | None]) -> Iterator[tuple[str, float]]:

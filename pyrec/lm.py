@@ -64,18 +64,31 @@ class LanguageModel(Model):
         path: a GGUF file.
         n_ctx: tokens that prompt and branches may hold together.
         n_branches: continuations that may be alive at once, at most 200.
+        n_slots: prompts that are kept beside each other.
+        batch_width: of the vectors that go in in place of tokens; 0 for tokens.
+        weights: a file of a moment to load in its place.
 
     Raises:
         ModelFileError: the file is not a model that llama.cpp can load.
     """
 
-    def __init__(self, path: str | Path, *, n_ctx: int = 512, n_branches: int = 20) -> None:
-        super().__init__(path)
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        n_ctx: int = 512,
+        n_branches: int = 20,
+        n_slots: int = 2,
+        batch_width: int = 0,
+        weights: Path | None = None,
+    ) -> None:
+        super().__init__(path, weights=weights)
         self.n_ctx = n_ctx
         self.n_branches = n_branches
         self._is_seq2seq = bool(llama.llama_model_has_encoder(self._model))
         self.reads_two = not self._is_seq2seq
-        self._n_seq = 2 + n_branches  # sequences 0 and 1 are the prompts
+        self._first = n_slots  # sequences before it are the prompts
+        self._n_seq = n_slots + n_branches
         params = llama.llama_context_default_params()
         params.n_ctx = params.n_batch = n_ctx
         # An encoder must see its whole input in one micro-batch.
@@ -83,9 +96,10 @@ class LanguageModel(Model):
         params.n_seq_max = self._n_seq
         params.kv_unified = True
         params.swa_full = True
-        self._open_context(params)
+        params.embeddings = batch_width > 0
+        self._open_context(params, batch_width)
         self._memory = llama.llama_get_memory(self._ctx)
-        self._held: dict[int, list[int]] = {PROMPT: [], NEUTRAL: []}
+        self._held: dict[int, list[int]] = {-1 - n: [] for n in range(n_slots)}
         self._branches: list[tuple[int, int]] = []  # (sequence, next position)
 
     def prompt(self, tokens: Tokens, slot: int = PROMPT) -> Logits:
@@ -115,7 +129,7 @@ class LanguageModel(Model):
         return self._read(tokens.tolist(), slot)
 
     def _forget_branches(self) -> None:
-        for sequence in range(2, self._n_seq):
+        for sequence in range(self._first, self._n_seq):
             llama.llama_memory_seq_rm(self._memory, sequence, -1, -1)
         self._branches = []
 
@@ -178,7 +192,7 @@ class LanguageModel(Model):
         for number, parent in enumerate(parents):
             if parent >= 0:
                 first_child.setdefault(parent, number)
-        free = set(range(2, self._n_seq))
+        free = set(range(self._first, self._n_seq))
         free -= {self._branches[parent][0] for parent in first_child}
         flat: list[int] = []
         positions: list[int] = []
@@ -215,14 +229,15 @@ class LanguageModel(Model):
         """
         position = len(self._held[PROMPT])
         room = self.n_ctx - sum(map(len, self._held.values()))
-        for nodes, paths in _tree_chunks(parents, self._n_seq - 2, room):
+        for nodes, paths in _tree_chunks(parents, self._n_seq - self._first, room):
             self._forget_branches()
-            for sequence in range(2, 3 + max(max(ids) for ids, _, _ in paths)):
+            n_paths = 1 + max(max(ids) for ids, _, _ in paths)
+            for sequence in range(self._first, self._first + n_paths):
                 llama.llama_memory_seq_cp(self._memory, 0, sequence, -1, -1)
             logits = self._decode_all(
                 [int(tokens[node]) for node in nodes],
                 [position + depth for _, depth, _ in paths],
-                [[2 + path for path in ids] for ids, _, _ in paths],
+                [[self._first + path for path in ids] for ids, _, _ in paths],
             )
             fresh = np.array([is_new for _, _, is_new in paths])
             yield np.array(nodes)[fresh], logits[fresh] if not fresh.all() else logits

@@ -12,11 +12,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import numpy as np
 
 from pyrec import _core
+from pyrec.behavior.running import Behavior, stream_of
+from pyrec.behavior.state import BehaviorState
 from pyrec.catalog import Catalog
+from pyrec.errors import ModelFileError
 from pyrec.events import EventLog
 from pyrec.filters import parse_filter
 from pyrec.index import Index, follow
-from pyrec.interactions import Crowd, Interactions
+from pyrec.interactions import TAKEN, Crowd, Interactions
 from pyrec.learned import Learned
 from pyrec.loaded import LoadedModels
 from pyrec.opinions import Scale
@@ -43,6 +46,7 @@ class Questions:
     """Encodes questions over one store.
 
     Attributes:
+        catalog: the items.
         understand: turns words of a user into a need; the need task puts itself here.
     """
 
@@ -57,7 +61,7 @@ class Questions:
         said: SaidLog,
         book: Phrasebook,
     ) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
         self._events = events
         self._interactions = interactions
         self._vectors = vectors
@@ -66,13 +70,15 @@ class Questions:
         self._said = said
         self._book = book
         self._index: Index | None = None
+        self._state: BehaviorState | None = None
+        self._behavior: Behavior | None = None
         self.understand: Callable[[str, str | None, Index], Need] = _words_only
         self._lock = threading.Lock()
 
     def current(self) -> Index:
         """Return the catalog's arrays as they are now."""
         with self._lock:
-            self._index = follow(self._index, self._catalog, self._vectors)
+            self._index = follow(self._index, self.catalog, self._vectors)
             return self._index
 
     def ask(
@@ -124,8 +130,8 @@ class Questions:
         """Return what a user's events and corrections say of attribute values."""
         events = newest_events(self._events, user)
         ids = list({event.item_id for event in events})
-        rows = self._catalog.idxs(ids)
-        items = self._catalog.items(rows[rows >= 0])
+        rows = self.catalog.idxs(ids)
+        items = self.catalog.items(rows[rows >= 0])
         known = {item.item_id: item for item in items}
         return read_tastes(
             events, known, self._said.of(user), self._scale(user), self._book.phrases_in
@@ -150,7 +156,7 @@ class Questions:
         Raises:
             UnknownItemError: the catalog does not hold it.
         """
-        self._catalog.idx(item_id)
+        self.catalog.idx(item_id)
         index = self.current()
         question = self._question(index, self._mask(index, conditions(where)), None)
         self._put_items(question, [item_id], include_seen=False)
@@ -160,7 +166,7 @@ class Questions:
         self, index: Index, crowd: Crowd, taken: I32, ages: F32, *, include_seen: bool
     ) -> Question:
         """Encode the question of a history that is given by numbers of a crowd, for training."""
-        question = Question(index, index.live.copy(), self.titles, self._catalog.mask, crowd=crowd)
+        question = Question(index, index.live.copy(), self.titles, self.catalog.mask, crowd=crowd)
         question.taken, question.ages = taken, ages
         rows = crowd.row_of[taken]
         rows = rows[(rows >= 0) & (rows < index.n_items)]
@@ -193,18 +199,43 @@ class Questions:
 
     def descriptions(self, rows: I32) -> list[str]:
         """Return titles of rows with the words of their attributes."""
-        return [described(item) for item in self._catalog.items(rows)]
+        return [described(item) for item in self.catalog.items(rows)]
 
     def titles(self, rows: I32) -> list[str]:
         """Return the titles of rows."""
-        return [item.title for item in self._catalog.items(rows)]
+        return [item.title for item in self.catalog.items(rows)]
 
     def _question(self, index: Index, mask: U8, need: Need | None) -> Question:
         crowd = self._interactions.follow(index.n_items, index.version)
         linear = self._learned.linear(crowd)
         return Question(
-            index, mask, self.titles, self._catalog.mask, need, crowd=crowd, linear=linear
+            index, mask, self.titles, self.catalog.mask, need, crowd=crowd, linear=linear
         )
+
+    def behavior(self) -> Behavior | None:
+        """Return the behavior model of the last training that kept one, None before that."""
+        with self._lock:
+            state = self._learned.behavior()
+            if state is not self._state:
+                # The one before is freed when the last question that reads it is answered.
+                name = self._models.embedding_name
+                self._behavior = Behavior(state, self.catalog, name) if state else None
+                self._state = state
+            return self._behavior
+
+    def _put_behavior(self, question: Question) -> None:
+        if question.stream:
+            try:
+                question.behavior = self.behavior()
+            except ModelFileError as error:  # the other signals answer, and the list says so
+                question.trouble = str(error)
+
+    def close(self) -> None:
+        """Free the behavior model."""
+        with self._lock:
+            if self._behavior is not None:
+                self._behavior.close()
+            self._behavior = self._state = None
 
     def _put_user(self, question: Question, user: str, *, include_seen: bool) -> None:
         """Give the question a user's past, and take what is not to be shown off the mask."""
@@ -215,7 +246,7 @@ class Questions:
         else:
             hidden = self._events.seen(user)
         ids = list({**weights, **dict.fromkeys(hidden)})
-        rows = dict(zip(ids, self._catalog.idxs(ids).tolist(), strict=True))
+        rows = dict(zip(ids, self.catalog.idxs(ids).tolist(), strict=True))
         # Items that left the catalog, or came after this state of it, count nothing.
         rows = {i: row for i, row in rows.items() if 0 <= row < len(question.mask)}
         question.mask[[rows[i] for i in hidden if i in rows]] = 0
@@ -227,13 +258,16 @@ class Questions:
             items, same = crowd.histories.history(number)
             against = {i for i, weight in weights.items() if weight < 0.0} | disliked(events)
             kept = ~np.isin(items, crowd.numbers(against))
+            taken = [e for e in events if e.kind in TAKEN and e.item_id not in against]
+            question.stream = stream_of(taken)
+            self._put_behavior(question)
             question.taken = items[kept][-N_TAKEN:]
             question.ages = ages_of(same)[kept][-N_TAKEN:]
 
     def _put_items(self, question: Question, history: Sequence[str], *, include_seen: bool) -> None:
         """Give the question items of nobody in particular as its past."""
         ids = list(history)[-N_TAKEN:]
-        rows = self._catalog.idxs(ids)
+        rows = self.catalog.idxs(ids)
         rows = rows[(rows >= 0) & (rows < len(question.mask))]
         if not include_seen:
             question.mask[rows] = 0
@@ -241,12 +275,14 @@ class Questions:
         question.history = self._past(newest, [1.0] * len(newest))
         if question.crowd is None:
             return
+        question.stream = [(item_id, "") for item_id in ids]
+        self._put_behavior(question)
         numbers = question.crowd.numbers(ids)
         question.taken = numbers[numbers >= 0]
         question.ages = np.arange(len(numbers) - 1, -1, -1, dtype=np.float32)[numbers >= 0]
 
     def _past(self, rows: Sequence[int], weights: Sequence[float]) -> list[Past]:
-        items = self._catalog.items(rows)
+        items = self.catalog.items(rows)
         # A dislike makes no like older: what a user wants fades by what else they want.
         past: list[Past] = []
         age = 0
@@ -259,7 +295,7 @@ class Questions:
         mask: U8 = index.live.copy()
         if filters:
             # Rows added by another process since `follow` are not in this state yet.
-            mask[self._catalog.mask(filters)[: len(mask)] == 0] = 0
+            mask[self.catalog.mask(filters)[: len(mask)] == 0] = 0
         return mask
 
 

@@ -17,7 +17,7 @@ from pyrec.signals.base import F32, I32, Question, Signal
 from pyrec.types import Item, Reason
 
 _OF_CROWD = ("after", "near", "next", "beside", "together", "linear", "linear_recent")
-HISTORY = frozenset(("content", "dense_history", *_OF_CROWD))
+HISTORY = frozenset(("behavior", "content", "dense_history", *_OF_CROWD))
 """The signals that read the user's past."""
 BESIDE_WORDS = 0.35
 """How much of their weights counts where something was asked in words: these come first. By hand;

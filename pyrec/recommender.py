@@ -31,7 +31,7 @@ from pyrec.prompts import Prompt, Prompts
 from pyrec.questions import Questions
 from pyrec.said import Said, SaidLog
 from pyrec.signals.base import Question
-from pyrec.store import Store
+from pyrec.store import MEMORY, Store
 from pyrec.tasks.base import Ask, Context, Task, make_ask
 from pyrec.tasks.click import ClickTask
 from pyrec.tasks.corrections import understand_correction
@@ -40,7 +40,7 @@ from pyrec.tasks.need import NeedTask
 from pyrec.tasks.profile import ProfileTask
 from pyrec.tasks.rating import RatingTask
 from pyrec.tasks.recommend import RecommendTask
-from pyrec.train import Progress, TrainConfig, TrainReport, train
+from pyrec.train import BehaviorAsked, Progress, TrainConfig, TrainReport, train
 from pyrec.types import (
     Click,
     Event,
@@ -165,6 +165,7 @@ class Recommender:
     def close(self) -> None:
         """Free the models and close the file; calling it twice is fine."""
         self.models.close()
+        self.questions.close()
         self.store.close()
 
     # Catalog
@@ -237,14 +238,16 @@ class Recommender:
             include_seen: also items that the user did something with; never disliked ones.
             generate: True lets the text model re-order the best by a beam over their titles;
                 "catalog" lets it name candidates by a beam over all titles, which takes longer.
+                "slate" lets the behavior model make a sequence of the list: each item answers
+                what was taken and the items before it.
 
         Raises:
             ValueError: k is out of range, `generate` is none of these, or both a user and a history
                 are given.
             CatalogError: a condition that cannot be read, or names no column.
         """
-        if generate not in (False, True, "catalog"):
-            raise ValueError(f"generate is {generate!r}; use False, True or 'catalog'")
+        if generate not in (False, True, "catalog", "slate"):
+            raise ValueError(f"generate is {generate!r}; use False, True, 'catalog' or 'slate'")
         return self._answer(
             RecommendTask(self._context(), self),
             make_ask(text, user, history, where, k, include_seen=include_seen, generate=generate),
@@ -392,17 +395,34 @@ class Recommender:
         return self.events.add(events_of(rows))
 
     def train(
-        self, *, progress: Progress = lambda step, share: None, config: TrainConfig | None = None
+        self,
+        *,
+        behavior: bool | str = False,
+        progress: Progress = lambda step, share: None,
+        config: TrainConfig | None = None,
     ) -> TrainReport:
         """Learn from everybody's history what weighs how much, and fit the linear item model.
 
         The result counts from the next question on. Stores with few users keep the weights that
-        come with pyrec. Nothing is changed where it is stopped.
+        come with pyrec. Nothing is changed where it is stopped; a training of the behavior model
+        that was stopped goes on where it stood when it is asked for again.
 
         Args:
+            behavior: True trains the behavior model as well, which needs PyTorch
+                (`pip install 'pyrec[train]'`) and minutes; "update" continues the one in use with
+                what came since. It is used only if it is no worse than the one in use.
             progress: called with what is being done and the share of it that is done.
             config: how to train.
+
+        Raises:
+            ModelError: PyTorch is not installed.
+            StoreError: a disk is full; what was in use stays.
+            ValueError: `behavior` is none of these.
         """
+        if behavior not in (False, True, "update"):
+            raise ValueError(f"behavior is {behavior!r}; use False, True or 'update'")
+        path = Path(f"{self.store.path}-behavior") if self.store.path != MEMORY else None
+        asked = BehaviorAsked(behavior == "update", self.models.embedding_name, path)
         return train(
             self.catalog,
             self.events,
@@ -414,6 +434,7 @@ class Recommender:
             self._current().of_task,
             progress,
             config or TrainConfig(),
+            asked if behavior else None,
         )
 
     def evaluate(

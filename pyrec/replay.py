@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from pyrec import _core, linear_model
+from pyrec.behavior.running import Behavior, Stream, action_of
 from pyrec.catalog import Catalog
 from pyrec.events import EventLog
 from pyrec.index import Index
@@ -38,20 +39,38 @@ class Log:
         user: (n_events,) int32.
         item: (n_events,) int32.
         at: (n_events,) float64, UTC seconds, 0 where unknown.
+        action: (n_events,) int32, how it was taken.
+        event_id: (n_events,) int64, its number in the store.
         user_ids: by user number.
         item_ids: by item number.
+        actions: by action number, as `action_of` names them.
     """
 
     user: I32
     item: I32
     at: F64
+    action: I32
+    event_id: npt.NDArray[np.int64]
     user_ids: tuple[str, ...]
     item_ids: tuple[str, ...]
+    actions: tuple[str, ...]
 
     def without(self, hidden: Flags) -> Log:
         """Return the log without some events; the numbers stay."""
         kept = ~hidden
-        return Log(self.user[kept], self.item[kept], self.at[kept], self.user_ids, self.item_ids)
+        return replace(
+            self,
+            user=self.user[kept],
+            item=self.item[kept],
+            at=self.at[kept],
+            action=self.action[kept],
+            event_id=self.event_id[kept],
+        )
+
+    def stream(self, places: npt.NDArray[np.int64]) -> Stream:
+        """Return some events as the behavior model reads them."""
+        items, actions = self.item[places].tolist(), self.action[places].tolist()
+        return [(self.item_ids[i], self.actions[a]) for i, a in zip(items, actions, strict=True)]
 
     def by_user(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return ptr (n_users + 1,) and the places of events, user by user, each in order."""
@@ -73,14 +92,19 @@ def read_log(events: EventLog) -> Log:
     """Read what was taken from the log."""
     users: dict[str, int] = {}
     items: dict[str, int] = {}
-    parts: list[tuple[I32, I32, F64]] = []
+    actions: dict[str, int] = {}
+    parts: list[tuple[I32, I32, F64, I32, npt.NDArray[np.int64]]] = []
     for chunk in events.all_ordered(kinds=TAKEN):
         user = np.array([users.setdefault(row[0], len(users)) for row in chunk], np.int32)
         item = np.array([items.setdefault(row[1], len(items)) for row in chunk], np.int32)
-        parts.append((user, item, np.array([row[4] for row in chunk], np.float64)))
-    nothing = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float64))
-    user, item, at = (np.concatenate(part) for part in zip(nothing, *parts, strict=True))
-    return Log(user, item, at, tuple(users), tuple(items))
+        how = [actions.setdefault(action_of(row[2], row[3]), len(actions)) for row in chunk]
+        at = np.array([row[4] for row in chunk], np.float64)
+        event_id = np.array([row[5] for row in chunk], np.int64)
+        parts.append((user, item, at, np.array(how, np.int32), event_id))
+    i32, i64, f64 = np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.float64)
+    columns = zip((i32, i32, f64, i32, i64), *parts, strict=True)
+    user, item, at, action, event_id = (np.concatenate(part) for part in columns)
+    return Log(user, item, at, action, event_id, tuple(users), tuple(items), tuple(actions))
 
 
 @dataclass(frozen=True)
@@ -91,6 +115,7 @@ class Asked:
     taken: I32
     ages: F32
     answers: I32
+    stream: Stream
 
 
 class Replay:
@@ -101,13 +126,22 @@ class Replay:
         hidden: (n_events,) bool, what signals must not know.
         catalog: whose items are recommended.
         fits_linear: whether a linear model is fitted to the rest.
+        behavior: a behavior model that has not seen what is hidden, None for none.
     """
 
     def __init__(
-        self, log: Log, hidden: Flags, catalog: Catalog, index: Index, *, fits_linear: bool = True
+        self,
+        log: Log,
+        hidden: Flags,
+        catalog: Catalog,
+        index: Index,
+        *,
+        fits_linear: bool = True,
+        behavior: Behavior | None = None,
     ) -> None:
         rest = log.without(hidden)
         self._log, self._hidden, self._rest, self._index = log, hidden, rest, index
+        self._behavior = behavior
         histories = _core.Histories()
         same = rest.same()
         histories.extend(rest.user, rest.item, same)
@@ -129,7 +163,9 @@ class Replay:
                 answers = answers[~np.isin(answers, taken)]
             if len(taken) and len(answers):
                 ages = ages_of(same)
-                found.append(Asked(int(user), taken[-N_TAKEN:], ages[-N_TAKEN:], answers))
+                stream = self._log.stream(places[~hidden][-N_TAKEN:])
+                taken, ages = taken[-N_TAKEN:], ages[-N_TAKEN:]
+                found.append(Asked(int(user), taken, ages, answers, stream))
         return found
 
     def question(self, questions: Questions, asked: Asked, *, include_seen: bool) -> Question:
@@ -138,6 +174,7 @@ class Replay:
             self._index, self.crowd, asked.taken, asked.ages, include_seen=include_seen
         )
         question.linear = self.linear
+        question.stream, question.behavior = asked.stream, self._behavior
         return question
 
     def evidence(

@@ -19,16 +19,17 @@ FLOORS = (
     "text stopwords grams segmentation phrases metrics mixer linear_model prompts filters"
     " schema connection store staging rows text_lines times"
     " opinion_model opinion_parts bootstrap list_metrics splits evaluation charts"
-    " manifest gguf_header convert_e5 workspace vocabulary encoder_file llama lm embedder",
+    " manifest gguf_header convert_e5 workspace vocabulary encoder_file memory_file llama lm"
+    " embedder",
     "column columns importing catalog event_rules event_importing events interactions learned"
     " opinions opinion_state said tastes sentences past"
-    " vectors index headings fields event_fields event_writing delimited json_rows readers"
+    " vectors index behavior headings fields event_fields event_writing delimited json_rows readers"
     " fetch model_folder model_install models loaded sample_movies",
     "decoding phrasebook survey",
     "signals",
     "questions ranking weights",
     "tasks",
-    "indexing replay train train_opinions evaluate recommender doctor",
+    "indexing replay train train_behavior train_opinions evaluate recommender doctor",
     "pyrec cli demo demo_page demo_stock report __main__",
 )
 FLOOR = {name: n for n, names in enumerate(FLOORS) for name in names.split()}

@@ -220,19 +220,32 @@ def test_what_is_hidden_is_nowhere_in_what_signals_read(rec, monkeypatch):
         assert not question.mask[rows[each.taken]].any()
 
 
-def test_the_last_is_hidden_or_a_part_where_histories_are_long(rec):
+def test_the_last_is_hidden_where_most_histories_are_short(rec):
     rec.add_events(Event("long", f"x{n % 30}", "click", at=2e6 + n) for n in range(50))
     log = read_log(rec.events)
-    long = log.user_ids.index("long")
+    users = [0, 1, log.user_ids.index("long")]
+    flags = answers_of(log, users, TrainConfig())
+    hidden = [[log.item_ids[i] for i in log.item[flags & (log.user == u)]] for u in users]
+    assert flags.sum() == 3
+    assert hidden == [[rec.events.history(log.user_ids[u])[-1].item_id] for u in users]
 
-    def hidden(*users):
-        flags = answers_of(log, users, TrainConfig())
-        assert set(log.user[flags].tolist()) == set(users)
-        return [[log.item_ids[i] for i in log.item[flags & (log.user == u)]] for u in users]
 
-    last = [[rec.events.history(log.user_ids[u])[-1].item_id] for u in (0, 1, long)]
-    assert hidden(0, 1, long) == last
-    assert len(hidden(long)[0]) == 10
+def test_a_part_is_hidden_where_histories_are_long_and_always_the_same(tmp_path):
+    with opened(tmp_path / "long.db") as rec:
+        rec.add_items(pyrec.Item(f"x{n}", "") for n in range(30))
+        for user in "abc":
+            rec.add_events(Event(user, f"x{n % 30}", "click", at=2e6 + n) for n in range(200))
+        log = read_log(rec.events)
+        flags = answers_of(log, [0, 2], TrainConfig())
+        assert set(log.user[flags].tolist()) == {0, 2}
+        assert 40 < flags.sum() < 120  # about a fifth
+        hidden = set(log.event_id[flags].tolist())
+        rec.add_events(Event("a", f"x{n}", "click", at=3e6 + n) for n in range(20))
+        log = read_log(rec.events)
+        flags = answers_of(log, [0, 2], TrainConfig())
+        assert hidden <= set(log.event_id[flags].tolist())
+        # What is hidden now and was not before came since.
+        assert all(n > 600 for n in set(log.event_id[flags].tolist()) - hidden)
 
 
 def test_a_hundred_thousand_events_of_one_user_do_not_hang(rec):

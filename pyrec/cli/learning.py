@@ -21,22 +21,34 @@ if TYPE_CHECKING:
     from pyrec.bootstrap import Interval
     from pyrec.evaluation import Evaluation, System
     from pyrec.train import TrainReport
+    from pyrec.train_behavior import BehaviorReport
 
 _COLUMNS = ("measure", "system", "mean", "low", "high", "n_users", "gain", "gain_low", "gain_high")
 _FEW = 30  # users
 _WORTH = "ndcg"  # by which the signals are put in order
 
 
-@click.command()
+@click.command(epilog=verbatim("pyrec train", "pyrec train --behavior"))
+@click.option(
+    "--behavior",
+    is_flag=True,
+    help="Train the behavior model as well; takes minutes, and needs pip install 'pyrec[train]'.",
+)
+@click.option("--update", is_flag=True, help="With --behavior: go on with what came since.")
 @embedding_option
 @db_option
-def train(embedding_model: str, db: Path) -> None:
+def train(behavior: bool, update: bool, embedding_model: str, db: Path) -> None:
     """Learn from what all users took.
 
     A part of what many users took is hidden and asked for, and what weighs how much is fitted to
     the answers; users who were kept out of it decide whether the result is used. What items go
     together is worked out anew. Ctrl-C leaves all as it was.
+
+    With --behavior a small language model learns which item follows a history. It answers only if
+    it is no worse than the one before, and a training that was stopped goes on where it stood.
     """
+    if update and not behavior:
+        raise click.UsageError("--update continues the behavior model: use it with --behavior")
     with open_db(db, None, embedding_model) as rec:
         if next(rec.events.walk(), None) is None:
             raise EventError(
@@ -44,10 +56,14 @@ def train(embedding_model: str, db: Path) -> None:
             )
         try:
             with Progress() as progress:
-                report = rec.train(progress=_told(progress))
+                wanted = "update" if update else behavior
+                report = rec.train(behavior=wanted, progress=_told(progress))
         except KeyboardInterrupt:
-            raise StoppedError("stopped; nothing was changed") from None
+            later = "; the same command goes on where it stood" if behavior else ""
+            raise StoppedError(f"stopped; nothing was changed{later}") from None
     say(_outcome(report))
+    if report.behavior is not None:
+        say(_of_behavior(report.behavior))
 
 
 @click.command(
@@ -165,6 +181,20 @@ def _outcome(report: TrainReport) -> str:
         new = " and ".join(report.tasks) or "neither of click and rating"
         told += f"; {plural(report.n_opinions, 'opinion')} fitted, new weights for {new}"
     return told
+
+
+def _of_behavior(report: BehaviorReport) -> str:
+    """Say what training did for the behavior model."""
+    if not report.steps:
+        return f"behavior model: none was trained: {report.why}"
+    size = f"{plural(report.n_items, 'item')}, {report.n_bytes / 1e6:.1f} MB"
+    told = (
+        f"behavior model: {size}, {report.steps} steps on {report.device} in {report.seconds:.0f} s"
+    )
+    if not math.isnan(report.after):
+        before = "" if math.isnan(report.before) else f", {report.before:.4f} before"
+        told += f", nDCG@10 of users who judge {report.after:.4f}{before}"
+    return f"{told}; {'it answers from now on' if report.used else f'not used: {report.why}'}"
 
 
 def _show(found: Evaluation, form: str | None) -> None:

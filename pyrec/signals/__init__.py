@@ -3,6 +3,7 @@
 from importlib.metadata import entry_points
 
 from pyrec.signals.base import Signal
+from pyrec.signals.behavior import Behavior
 from pyrec.signals.content import Content
 from pyrec.signals.dense import Dense, DenseHistory
 from pyrec.signals.histories import After, Beside, Lately, Near, Next, Taken, Together
@@ -34,5 +35,6 @@ def every() -> list[Signal]:
         Lately(),
         Popular(asked=False),
         Tastes(),
+        Behavior(),
     ]
     return ours + [entry.load()() for entry in entry_points(group="pyrec.signals")]

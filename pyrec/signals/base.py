@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyrec import _core
+from pyrec.behavior.running import Behavior, Stream
 from pyrec.index import Index
 from pyrec.interactions import Crowd
 from pyrec.linear_model import LinearModel
@@ -62,6 +63,9 @@ class Question:
             first; all of them, where `history` is the newest.
         ages: (n,) float32, how many steps of time before the newest each was.
         linear: the linear item model by item numbers, None where none was fitted.
+        stream: what `taken` is, with how it was taken, as the behavior model reads it.
+        behavior: the behavior model, None where none was trained.
+        trouble: why something that was set up is left out, for people to read; empty for nothing.
         scores: of the whole catalog by signal, computed once per question.
         mask_by_number: `mask` in the order of `crowd`, once a signal has asked.
         past_terms: the newest of `history` with the idf of their terms, once a signal has read
@@ -86,6 +90,9 @@ class Question:
     taken: I32 = field(default_factory=lambda: np.empty(0, np.int32))
     ages: F32 = field(default_factory=lambda: np.empty(0, np.float32))
     linear: LinearModel | None = None
+    stream: Stream = ()
+    behavior: Behavior | None = None
+    trouble: str = ""
     scores: dict[str, F32 | None] = field(default_factory=dict, repr=False)
     mask_by_number: U8 | None = field(default=None, repr=False)
     past_terms: list[tuple[Past, dict[int, float]]] | None = field(default=None, repr=False)

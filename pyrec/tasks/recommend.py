@@ -18,6 +18,7 @@ from pyrec.ranking import Ranker
 from pyrec.signals.base import Question
 from pyrec.signals.titles import rerank
 from pyrec.tasks.base import MAX_K, Answers, Ask, Context, Task
+from pyrec.tasks.slates import generate
 from pyrec.types import Slate, SlateActions, Suggestion
 
 K = 10
@@ -112,7 +113,17 @@ class RecommendTask(Task[Asked, Slate]):
             path.append("meaning, as no item says half of these words")
         if len(pool):
             path.append(f"{len(pool)} candidates")
-        if self._theta(x.ask) > 0.0 and question.model is not None and len(pool):
+        if question.trouble:
+            path.append(question.trouble)
+        if self._generate(x.ask) == "slate":
+            places = generate(question, self._ranker(x.ask), pool, answers.values, x.k)
+            if places is None:
+                path.append("no list generated: no behavior model that knows this history")
+            else:
+                rest = [n for n in order.tolist() if n not in set(places)]
+                order = np.array([*places, *rest], np.int64)
+                path.append("list by beam, each item after those before it")
+        elif self._theta(x.ask) > 0.0 and question.model is not None and len(pool):
             order = self._beam(x, pool, mixed, order)
             path.append("titles by beam")
         elif self._generate(x.ask) and question.model is None:
