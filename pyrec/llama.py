@@ -105,9 +105,9 @@ class Model:
         self.n_vocab = int(llama.llama_vocab_n_tokens(self._vocab))
         self.lock = threading.RLock()
 
-    def _open_context(self, params: Any, batch_width: int = 0) -> None:
+    def _open_context(self, params: Any, batch_width: int = 0, n_threads: int = 0) -> None:
         """Open the context; with a width, batches hold vectors of it in place of tokens."""
-        n = n_threads_default()
+        n = n_threads or n_threads_default()
         params.n_threads = params.n_threads_batch = n
         params.no_perf = True
         self._ctx = llama.llama_init_from_model(self._model, params)

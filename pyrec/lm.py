@@ -67,6 +67,7 @@ class LanguageModel(Model):
         n_slots: prompts that are kept beside each other.
         batch_width: of the vectors that go in in place of tokens; 0 for tokens.
         weights: a file of a moment to load in its place.
+        n_threads: cores to use; 0 for `n_threads_default`.
 
     Raises:
         ModelFileError: the file is not a model that llama.cpp can load.
@@ -81,6 +82,7 @@ class LanguageModel(Model):
         n_slots: int = 2,
         batch_width: int = 0,
         weights: Path | None = None,
+        n_threads: int = 0,
     ) -> None:
         super().__init__(path, weights=weights)
         self.n_ctx = n_ctx
@@ -97,7 +99,7 @@ class LanguageModel(Model):
         params.kv_unified = True
         params.swa_full = True
         params.embeddings = batch_width > 0
-        self._open_context(params, batch_width)
+        self._open_context(params, batch_width, n_threads)
         self._memory = llama.llama_get_memory(self._ctx)
         self._held: dict[int, list[int]] = {-1 - n: [] for n in range(n_slots)}
         self._branches: list[tuple[int, int]] = []  # (sequence, next position)

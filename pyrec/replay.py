@@ -88,13 +88,14 @@ class Log:
         return flags
 
 
-def read_log(events: EventLog) -> Log:
-    """Read what was taken from the log."""
+def read_log(events: EventLog, until: int | None = None) -> Log:
+    """Read what was taken from the log, up to an event by its number."""
     users: dict[str, int] = {}
     items: dict[str, int] = {}
     actions: dict[str, int] = {}
     parts: list[tuple[I32, I32, F64, I32, npt.NDArray[np.int64]]] = []
-    for chunk in events.all_ordered(kinds=TAKEN):
+    for rows in events.all_ordered(kinds=TAKEN):
+        chunk = rows if until is None else [row for row in rows if row[5] <= until]
         user = np.array([users.setdefault(row[0], len(users)) for row in chunk], np.int32)
         item = np.array([items.setdefault(row[1], len(items)) for row in chunk], np.int32)
         how = [actions.setdefault(action_of(row[2], row[3]), len(actions)) for row in chunk]

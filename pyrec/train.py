@@ -29,7 +29,7 @@ from pyrec.questions import Questions
 from pyrec.ranking import HISTORY, Ranker
 from pyrec.replay import Flags, Log, Replay, fit_linear, read_log
 from pyrec.signals.base import F32, Signal
-from pyrec.train_behavior import BehaviorReport, BehaviorTraining
+from pyrec.train_behavior import BehaviorReport, BehaviorTraining, as_it_began
 from pyrec.train_opinions import TASKS, teaches, train_opinions
 
 LEARNED = (*sorted(HISTORY), "taken", "lately", "popular_unasked")
@@ -57,6 +57,7 @@ class TrainConfig:
             distance counts as half so many users' losses, so that few users move little. Ten times
             as much costs up to 2% of nDCG@10 on the data sets of `bench/quality.py`.
         seed: who is asked.
+        behavior: how the behavior model is made, where one is asked for.
     """
 
     n_users: int = 8000
@@ -67,6 +68,7 @@ class TrainConfig:
     held_out: float = 0.2
     pull: float = 0.3
     seed: int = 0
+    behavior: BehaviorConfig = field(default_factory=BehaviorConfig)
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,11 @@ def train(
         config: how to train.
         behavior: how to train the behavior model as well; None to leave it as it is.
     """
-    log = read_log(events)
+    log = now = read_log(events)
     old = learned.behavior()
+    if behavior is not None and not behavior.update:
+        until = as_it_began(now, behavior.checkpoint)
+        log = now if until is None else read_log(events, until)
     asked = whom_to_ask(log, old, behavior, config)
     report, fitted = TrainReport(len(asked.users), np.nan, np.nan, False, asked.why), None
     training, state = None, None
@@ -135,7 +140,7 @@ def train(
             behavior.embedding,
             progress,
             behavior.checkpoint,
-            behavior.config,
+            config.behavior,
         )
     if not asked.why:
         evidence = questions.behavior()
@@ -163,7 +168,7 @@ def train(
         fitted_tasks = tuple(task for task, theta in of_opinions.items() if theta is not None)
         report = replace(report, n_opinions=len(opinions.value), tasks=fitted_tasks)
     progress("fitting the linear model", 0.0)
-    learned.keep(by_task, fit_linear(log), log.item_ids, of_all, state)
+    learned.keep(by_task, fit_linear(now), now.item_ids, of_all, state)
     if training is not None:
         training.done()
     return report
@@ -228,13 +233,11 @@ class BehaviorAsked:
         update: continue the one in use with what came since.
         embedding: the embedding model whose vectors are used; empty for none.
         checkpoint: where an interrupted training goes on from; None to keep nothing.
-        config: the recipe.
     """
 
     update: bool = False
     embedding: str = ""
     checkpoint: Path | None = None
-    config: BehaviorConfig = field(default_factory=BehaviorConfig)
 
 
 @dataclass(frozen=True)

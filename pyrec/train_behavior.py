@@ -31,7 +31,7 @@ from pyrec.behavior.running import Behavior
 from pyrec.behavior.state import BehaviorState
 from pyrec.behavior.streams import Streams
 from pyrec.catalog import Catalog
-from pyrec.errors import ModelError
+from pyrec.errors import ModelError, StoreError
 from pyrec.index import Index
 from pyrec.metrics import ndcg
 from pyrec.replay import Flags, Log
@@ -46,8 +46,12 @@ F32 = npt.NDArray[np.float32]
 
 UPDATE_EPOCHS = 3
 """How often an update reads the histories that went on."""
+UPDATE_STEPS = 100
+"""How many steps it takes at least."""
 UPDATE_RATE = 0.3
 """Its learning rate, as a share of that of a training."""
+STALE = 0.1
+"""A training that was interrupted goes on without what came since, up to this share of the log."""
 
 Progress = Callable[[str, float], None]
 
@@ -162,7 +166,7 @@ class BehaviorTraining:
         config = replace(
             old.config,
             epochs=UPDATE_EPOCHS,
-            min_steps=0,
+            min_steps=UPDATE_STEPS,
             learning_rate=UPDATE_RATE * old.config.learning_rate,
         )
         start = start_from(old, content, streams.n_items, streams.n_actions)
@@ -194,10 +198,10 @@ class BehaviorTraining:
 
     def done(self) -> None:
         """Remove what an interrupted training would go on from."""
-        for name in ("first", "second", "update"):
-            path = self._file(name)
-            if path is not None:
-                path.unlink(missing_ok=True)
+        if self._checkpoint is not None:
+            for path in (self._checkpoint, *map(self._file, ("first", "second", "update"))):
+                if path is not None:
+                    path.unlink(missing_ok=True)
 
     def _best(self, logits: F32, seen: Sequence[str]) -> list[str]:
         rows = self._catalog.idxs(seen)
@@ -297,6 +301,32 @@ class BehaviorTraining:
     def _file(self, name: str) -> Path | None:
         path = self._checkpoint
         return path.with_name(f"{path.name}-{name}") if path else None
+
+
+def as_it_began(log: Log, checkpoint: Path | None) -> int | None:
+    """Return the newest event that an interrupted training knows, None where there is none.
+
+    Args:
+        log: as it is now.
+        checkpoint: the path of a training; the file with this very name says what it began with,
+            and says it of a new one from now on.
+
+    Raises:
+        StoreError: that file cannot be written.
+    """
+    if checkpoint is None or not len(log.event_id):
+        return None
+    if checkpoint.exists() and checkpoint.with_name(f"{checkpoint.name}-first").exists():
+        text = checkpoint.read_text("ascii", "replace")
+        if text.isdecimal() and float((log.event_id > int(text)).mean()) <= STALE:
+            return int(text)
+    try:
+        checkpoint.write_text(str(int(log.event_id.max())), "ascii")
+    except OSError as error:
+        raise StoreError(
+            f"{checkpoint} cannot be written ({error}); nothing was changed"
+        ) from error
+    return None
 
 
 def tell(log: Log, kept: Flags, old: BehaviorState | None = None) -> Told:

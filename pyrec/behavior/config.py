@@ -24,8 +24,8 @@ class BehaviorConfig:
         action_weight: weight of "which action" beside "which item" in the loss.
         learning_rate: of AdamW at the start; it falls to 0 along a line.
         batch_events: events of a step.
-        epochs: how often all histories are read; with few of them more often.
-        min_steps: so that there are so many steps at least, though not more than ten times.
+        epochs: how often all histories are read.
+        min_steps: how many steps there are at least: few histories are read more often.
         patience: validations without a better one before training ends early.
         max_full: of more items a step compares with a random part, of so many.
         n_words: words that have a vector of their own.

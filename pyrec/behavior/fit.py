@@ -33,7 +33,7 @@ I32 = npt.NDArray[np.int32]
 
 CLIP = 5.0
 WARMUP = 100
-"""Steps in which the learning rate rises."""
+"""Steps in which the learning rate rises, at most a tenth of all."""
 CHECKPOINT_S = 30.0
 N_JUDGED = 4000
 """Of how many users the next item is asked to see how training goes."""
@@ -147,8 +147,8 @@ class _Training:
         self._epoch, self._first = 0, 0
         self._batches = self._batches_of(0)
         per_epoch = len(self._batches)
-        rounds = max(config.epochs, min(10 * config.epochs, -(-config.min_steps // per_epoch)))
-        self.n_steps = rounds * per_epoch
+        self.n_steps = max(config.epochs * per_epoch, config.min_steps)
+        self.warmup = min(WARMUP, self.n_steps // 10)
         self.every = max(1, self.n_steps // config.epochs)
         self.optimizer = torch.optim.AdamW(
             network.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0
@@ -173,7 +173,8 @@ class _Training:
             self._epoch += 1
             self._batches = self._batches_of(self._epoch)
         torch.manual_seed(hash((self.config.seed, self.step)) & 0x7FFFFFFF)
-        rate = min(1.0, (self.step + 1) / WARMUP) * max(0.01, 1.0 - self.step / self.n_steps)
+        rise, fall = (self.step + 1) / (self.warmup + 1), 1.0 - self.step / self.n_steps
+        rate = min(1.0, rise) * fall
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * rate
         loss = self._loss(self._batches[self.step - self._first])

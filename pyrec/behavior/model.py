@@ -57,6 +57,7 @@ class BehaviorModel(LanguageModel):
                 n_slots=N_USERS,
                 batch_width=self._width,
                 weights=path,
+                n_threads=1,  # so little work is done before a second one has begun
             )
         if int(llama.llama_model_n_embd(self._model)) != self._width:
             self.close()
@@ -140,11 +141,15 @@ class BehaviorModel(LanguageModel):
         self._place(positions, sequences)
 
     def _states(self, n: int) -> F32:
-        pointer = llama.llama_get_embeddings(self._ctx)
-        states: F32 = np.ctypeslib.as_array(pointer, (n, self._width))
-        lengths = np.linalg.norm(states, axis=1, keepdims=True)
-        unit: F32 = states / np.maximum(lengths, np.float32(1e-6))
-        return unit
+        """Return the hidden states after the last n tokens of the batch, each of length 1."""
+        last = self._batch.n_tokens
+        states = np.empty((n, self._width), np.float32)
+        # llama.cpp gives the states of all tokens where it gives any.
+        for row, place in enumerate(range(last - n, last)):
+            pointer = llama.llama_get_embeddings_ith(self._ctx, place)
+            states[row] = np.ctypeslib.as_array(pointer, (self._width,))
+        states /= np.maximum(np.linalg.norm(states, axis=1, keepdims=True), np.float32(1e-6))
+        return states
 
     def _logits(self, n: int) -> Logits:
         states = self._states(n)

@@ -10,9 +10,13 @@ import numpy as np
 from pyrec.signals.base import F32, CatalogSignal, Question
 from pyrec.types import Item
 
+ROOT = 3.0
+"""Likelihoods as they are end where the mixer's logarithm does, at a hundredth of the largest;
+their cube roots go to a millionth."""
+
 
 class Behavior(CatalogSignal):
-    """How likely an item is the next one, as a share of the likeliest."""
+    """How likely an item is the next one: the cube root of its share of the likeliest."""
 
     name = "behavior"
 
@@ -34,7 +38,9 @@ class Behavior(CatalogSignal):
 
 
 def likelihoods(logits: F32, mask: np.ndarray) -> F32:
-    """Return exp(logits) as a share of the largest one that passes the mask."""
+    """Return exp(logits / ROOT) as a share of the largest one that passes the mask."""
     allowed = logits[(mask[: len(logits)] != 0) & ~np.isnan(logits)]
-    shares: F32 = np.exp(logits - allowed.max(initial=-np.inf)) if len(allowed) else logits
+    if not len(allowed):
+        return np.full_like(logits, np.nan)
+    shares: F32 = np.exp((logits - allowed.max()) / np.float32(ROOT))
     return shares

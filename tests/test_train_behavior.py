@@ -1,0 +1,381 @@
+"""The behavior model of a store: trained, proven, kept, continued, and what can go wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pyrec
+from pyrec import linear_model
+from pyrec.behavior.config import BehaviorConfig
+from pyrec.train import TrainConfig
+from pyrec.types import Event, Item
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # with two, small steps wait for each other on a busy machine
+pytestmark = pytest.mark.model
+
+N_ITEMS = 30
+COLORS = ("red", "green", "blue")
+CONFIG = TrainConfig(
+    behavior=BehaviorConfig(
+        width=32, feed_forward=64, length=10, batch_events=256, min_steps=150, epochs=6
+    )
+)
+
+
+def opened(path):
+    return pyrec.open(path, text_model=None, embedding_model=None)
+
+
+def items(n=N_ITEMS):
+    """Things whose words say whose turn it is: red, green, blue, red, ..."""
+    return [Item(f"i{k}", f"{COLORS[k % 3]} thing of shelf{k // 6}") for k in range(n)]
+
+
+def walks(users, rng, *, kind="purchase", at=1e6):
+    """Users who go along a ring of items, each from somewhere."""
+    for n, user in enumerate(users):
+        start = int(rng.integers(N_ITEMS))
+        for step in range(6):
+            item = f"i{(start + step) % N_ITEMS}"
+            yield Event(user, item, kind, None, at + 100.0 * n + step)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A store with a behavior model, and what its training said."""
+    path = tmp_path_factory.mktemp("trained") / "shop.db"
+    with opened(path) as rec:
+        rec.add_items(items())
+        rec.add_events(walks([f"u{n}" for n in range(200)], np.random.default_rng(3)))
+        report = rec.train(behavior=True, config=CONFIG)
+    return path, report
+
+
+@pytest.fixture
+def path(trained, tmp_path):
+    return Path(shutil.copy(trained[0], tmp_path / "shop.db"))
+
+
+@pytest.fixture
+def rec(path):
+    with opened(path) as rec:
+        yield rec
+
+
+def by_behavior_alone(rec):
+    rec.use_theta({"behavior": [0.0, 1.0]})
+    return rec
+
+
+def ids(slate):
+    return [s.item.item_id for s in slate]
+
+
+# What it learns
+
+
+def test_training_says_what_it_did_and_its_files_go_away(trained):
+    path, report = trained
+    assert report.used
+    found = report.behavior
+    assert found.used
+    assert found.why == ""
+    assert found.n_items == N_ITEMS
+    assert found.device == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert found.after > 0.5
+    assert np.isnan(found.before)
+    assert 0 < found.n_bytes < 1_000_000
+    assert [p.name for p in path.parent.iterdir() if "behavior" in p.name] == []
+
+
+def test_what_follows_is_recommended_and_by_what_it_says(rec):
+    assert any(rec.theta["behavior"])
+    by_behavior_alone(rec)
+    for start in range(0, N_ITEMS, 5):
+        history = [f"i{(start + k) % N_ITEMS}" for k in range(3)]
+        slate = rec.recommend(history=history)
+        assert f"i{(start + 3) % N_ITEMS}" in ids(slate)[:2]
+        assert slate[0].reasons[0].signal == "behavior"
+        assert slate[0].reasons[0].text in {item.title for item in items()}
+        assert set(ids(slate)).isdisjoint(history)
+
+
+def test_an_event_counts_at_once(rec):
+    by_behavior_alone(rec)
+    for k in range(3):
+        rec.feedback("new", f"i{10 + k}", "purchase")
+        assert f"i{11 + k}" in ids(rec.recommend(user="new"))[:2]
+    rec.undo("new")
+    assert "i12" in ids(rec.recommend(user="new"))[:2]
+
+
+def test_a_new_item_gets_a_row_from_its_words_and_nothing_is_trained(rec):
+    by_behavior_alone(rec)
+    rec.recommend(history=["i0", "i1"])
+    rec.add_items([Item("new", "green thing of shelf1"), Item("odd", "xyzzy")])
+    found = ids(rec.recommend(history=["i6"], k=N_ITEMS))
+    assert "new" in found
+    assert "odd" not in found  # nothing is known of it
+    assert ids(rec.recommend(history=["i6", "new"]))
+
+
+def test_an_item_that_was_removed_is_not_recommended_but_still_read(rec):
+    by_behavior_alone(rec)
+    rec.remove_items(["i3"])
+    assert "i3" not in ids(rec.recommend(history=["i0", "i1", "i2"], k=N_ITEMS))
+    rec.add_events([Event("v", f"i{k}", "purchase", None, 5e6 + k) for k in (1, 2, 3)])
+    assert "i4" in ids(rec.recommend(user="v"))[:2]
+
+
+def test_a_slate_is_a_sequence_each_item_after_those_before_it(rec):
+    by_behavior_alone(rec)
+    slate = rec.recommend(history=["i3", "i4"], generate="slate", k=6)
+    walked = [int(i[1:]) for i in ids(slate)]
+    steps = np.diff([4, *walked])
+    assert (steps == 1).mean() > 0.7
+    assert len(set(walked)) == 6
+    assert "list by beam, each item after those before it" in slate.path
+    told = rec.recommend(generate="slate").path
+    assert "no list generated: no behavior model that knows this history" in told
+
+
+def test_recommending_writes_nothing_and_answers_the_same_twice(rec):
+    one = rec.recommend(history=["i3", "i4"], generate="slate")
+    two = rec.recommend(history=["i3", "i4"], generate="slate")
+    assert ids(one) == ids(two)
+    assert [s.score for s in one] == [s.score for s in two]
+
+
+def test_actions_are_read_where_they_differ(tmp_path):
+    rng = np.random.default_rng(0)
+    with opened(tmp_path / "rated.db") as rec:
+        rec.add_items(items())
+        log = []
+        for event in walks([f"u{n}" for n in range(200)], rng):
+            value = 5.0 if rng.random() < 0.8 else 1.0
+            log.append(Event(event.user_id, event.item_id, "rating", value, event.at))
+        rec.add_events(log)
+        rec.train(behavior=True, config=CONFIG)
+        state = rec.learned.behavior()
+        assert state.actions == ("rating 5", "rating 1")
+        by_behavior_alone(rec)
+        rec.feedback("v", "i4", "rating", 4.0)  # a value that nobody gave: read as the nearest
+        assert "i5" in ids(rec.recommend(user="v"))[:3]
+        rec.feedback("v", "i5", "like")  # a kind that nobody used
+        assert "i6" in ids(rec.recommend(user="v"))[:3]
+
+
+# Training again
+
+
+def test_an_update_learns_what_came_since(rec):
+    rec.add_items([Item("late", "")])
+    walk = ["i20", "late", "i5"]
+    rec.add_events(
+        Event(f"w{n}", item, "purchase", None, 9e6 + 10 * n + k)
+        for n in range(80)
+        for k, item in enumerate(walk)
+    )
+    assert "late" not in ids(by_behavior_alone(rec).recommend(history=["i20"], k=N_ITEMS))
+    report = rec.train(behavior="update", config=CONFIG)
+    assert report.behavior.used
+    assert report.behavior.n_items == N_ITEMS + 1
+    assert report.behavior.after >= report.behavior.before
+    by_behavior_alone(rec)
+    assert "late" in ids(rec.recommend(history=["i20"]))[:3]
+    assert "i11" in ids(rec.recommend(history=["i9", "i10"]))[:3]  # what it knew
+
+
+def test_an_update_without_anything_new_or_to_go_on_from_says_so(rec, tmp_path):
+    before = rec.learned.behavior()
+    report = rec.train(behavior="update", config=CONFIG)
+    assert not report.behavior.used
+    assert report.behavior.why == "nothing came since it was trained"
+    assert rec.learned.behavior() is before or rec.learned.behavior().body == before.body
+    with opened(tmp_path / "fresh.db") as fresh:
+        fresh.add_items(items())
+        fresh.add_events(walks([f"u{n}" for n in range(100)], np.random.default_rng(1)))
+        why = fresh.train(behavior="update", config=CONFIG).behavior.why
+        assert why == "there is none to go on from; train one first"
+
+
+def test_a_new_model_that_judges_find_worse_is_not_used(rec):
+    before = rec.learned.behavior()
+    worse = TrainConfig(behavior=BehaviorConfig(width=32, epochs=1, min_steps=1, batch_events=9999))
+    report = rec.train(behavior=True, config=worse)
+    assert not report.behavior.used
+    assert report.behavior.after < report.behavior.before
+    assert "worse" in report.behavior.why
+    assert rec.learned.behavior().body == before.body
+    assert not report.used  # nor the weights that were fitted beside it
+
+
+def test_plain_training_leaves_it_and_asks_only_those_whose_answers_it_does_not_know(rec):
+    before = rec.learned.behavior()
+    few = rec.train(config=CONFIG)
+    assert not few.used
+    assert "too few users whose answers the behavior model does not know" in few.why
+    rec.add_events(walks([f"v{n}" for n in range(300)], np.random.default_rng(4), at=2e6))
+    report = rec.train(config=CONFIG)
+    assert report.behavior is None
+    assert 50 <= report.n_users < 160  # about a fifth of 500
+    assert rec.learned.behavior().body == before.body
+    assert any(rec.theta["behavior"])
+
+
+# What can go wrong
+
+
+@pytest.mark.parametrize(("n_users", "n_items"), [(1, N_ITEMS), (10, N_ITEMS), (10, 3)])
+def test_few_users_or_items_train_nothing_and_say_why(tmp_path, n_users, n_items):
+    with opened(tmp_path / "few.db") as rec:
+        rec.add_items(items(n_items))
+        rng = np.random.default_rng(0)
+        for n in range(n_users):
+            for k in rng.integers(n_items, size=5):
+                rec.feedback(f"u{n}", f"i{k}", "click")
+        report = rec.train(behavior=True, config=CONFIG)
+        assert report.behavior.why == "too few users"
+        assert not report.behavior.used
+        assert ids(rec.recommend(user="u0", include_seen=True))
+
+
+def test_three_items_and_many_users_train_or_say_why(tmp_path):
+    with opened(tmp_path / "three.db") as rec:
+        rec.add_items(items(3))
+        rec.add_events(
+            Event(f"u{n}", f"i{k}", "click", None, 1e6 + 10 * n + k)
+            for n in range(100)
+            for k in range(3)
+        )
+        report = rec.train(behavior=True, config=CONFIG)
+        assert report.behavior.used or report.behavior.why
+        assert ids(rec.recommend(history=["i0"]))
+
+
+def test_without_torch_it_says_what_to_install_and_the_model_before_answers(path):
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import pyrec\n"
+        f"rec = pyrec.open({str(path)!r}, text_model=None, embedding_model=None)\n"
+        "try: rec.train(behavior=True)\n"
+        "except pyrec.errors.ModelError as error: print(error)\n"
+        "rec.use_theta({'behavior': [0.0, 1.0]})\n"
+        "print(rec.recommend(history=['i0', 'i1'])[0].reasons[0].signal)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'pyrec[train]'" in done.stdout
+    assert done.stdout.splitlines()[-1] == "behavior"
+
+
+def test_a_damaged_model_is_told_and_the_others_answer(rec):
+    packed = rec.store.derived("behavior")[1]
+    with rec.store.transact() as db:
+        db.execute("UPDATE derived SET data = ? WHERE name = 'behavior'", [packed[:-10]])
+    with opened(rec.store.path) as again:
+        slate = again.recommend(history=["i0", "i1"])
+        assert ids(slate)
+        assert any("damaged" in step and "train it again" in step for step in slate.path)
+
+
+def test_a_model_of_another_database_says_nothing_of_items_it_does_not_know(rec, tmp_path):
+    packed = rec.store.derived("behavior")[1]
+    with opened(tmp_path / "other.db") as other:
+        other.add_items(Item(f"o{n}", f"other {n}") for n in range(20))
+        other.add_events(
+            Event(f"u{n}", f"o{k}", "click", None, 1e6 + n + k / 10)
+            for n in range(30)
+            for k in (1, 2)
+        )
+        nothing = linear_model.fit(np.zeros(1, np.int64), np.empty(0, np.int32), 0)
+        other.learned.keep({}, nothing, [])
+        with other.store.transact() as db:
+            db.execute("INSERT INTO derived VALUES ('behavior', 1, ?)", [packed])
+        other.use_theta({**other.theta, "behavior": [0.0, 5.0]})
+        slate = other.recommend(history=["o1"])
+        assert "o2" in ids(slate)
+        assert not any(r.signal == "behavior" for s in slate for r in s.reasons)
+
+
+TRAIN = """
+import sys, torch, pyrec
+torch.set_num_threads(1)
+import pyrec.behavior.fit
+pyrec.behavior.fit.CHECKPOINT_S = 0.2
+from tests.test_train_behavior import CONFIG, opened
+rec = opened(sys.argv[1])
+rec.train(behavior=True, config=CONFIG, progress=lambda what, share: print(what, share, flush=True))
+"""
+
+
+def test_a_training_that_was_killed_leaves_all_as_it_was_and_goes_on(rec, path):
+    rec.add_events(walks([f"v{n}" for n in range(100)], np.random.default_rng(5), at=3e6))
+    before, theta = rec.learned.behavior(), rec.theta
+    root = Path(__file__).parents[1]
+    worker = subprocess.Popen(
+        [sys.executable, "-c", TRAIN, path], stdout=subprocess.PIPE, text=True, cwd=root
+    )
+    kept = path.with_name("shop.db-behavior-first")
+    deadline = time.monotonic() + 60
+    while not kept.exists() and time.monotonic() < deadline:
+        worker.stdout.readline()
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.communicate()
+    assert kept.exists()
+    with opened(path) as again:
+        assert again.learned.behavior().body == before.body
+        assert again.theta == theta
+        shares = []
+        again.feedback("somebody", "i1", "click")  # life goes on meanwhile
+        report = again.train(
+            behavior=True,
+            config=CONFIG,
+            progress=lambda what, share: shares.append(share) if "from histories" in what else None,
+        )
+        assert shares[0] > 0.02  # not from the beginning
+        assert report.behavior.used
+        assert again.learned.behavior().reached == 1800
+    assert not kept.exists()
+
+
+FULL = """
+import resource, signal, sys, torch, pyrec
+torch.set_num_threads(1)
+import pyrec.behavior.fit
+pyrec.behavior.fit.CHECKPOINT_S = 0.0
+from tests.test_train_behavior import CONFIG, opened
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+rec = opened(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    rec.train(behavior=True, config=CONFIG)
+except pyrec.errors.StoreError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_told_and_the_model_before_answers(rec, path):
+    before = rec.learned.behavior()
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, path], capture_output=True, text=True, cwd=root, check=True
+    )
+    assert "make room" in done.stdout
+    assert not path.with_name("shop.db-behavior-first").exists()
+    with opened(path) as again:
+        assert again.learned.behavior().body == before.body
+
+
+def test_a_wrong_wish_is_refused(rec):
+    with pytest.raises(ValueError, match="behavior is 'yes'"):
+        rec.train(behavior="yes")
