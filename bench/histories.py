@@ -56,6 +56,17 @@ def open_history(name: str, *, refit: bool = False) -> pyrec.Recommender:
     return rec
 
 
+def copy_history(name: str, label: str, *, refit: bool = False) -> pyrec.Recommender:
+    """Open a copy of such a store, made anew, for a training that changes more than weights."""
+    with open_history(name, refit=refit) as rec:
+        path = CACHE / f"{label}-{name}{'-refit' if is_refit(name, refit=refit) else ''}.db"
+        for file in path.parent.glob(f"{path.name}*"):
+            file.unlink()
+        rec.store.db.execute("VACUUM INTO ?", [str(path)])
+        embedding = rec.models.embedding_name or None
+    return pyrec.open(path, text_model=None, embedding_model=embedding)
+
+
 def events(name: str, *, refit: bool = False) -> Iterator[Event]:
     """Give the training part as purchases, with times where the data has them."""
     data = data_set(name)

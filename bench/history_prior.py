@@ -25,9 +25,11 @@ from histories import ask, open_history
 from histories_data import EVERY
 
 from pyrec import signals, train
+from pyrec.asking import whom_to_ask
 from pyrec.mixer import Mixer, shipped_theta
 from pyrec.replay import read_log
-from pyrec.train import Pool, TrainConfig, collect, loss, whom_to_ask
+from pyrec.train import Pool, collect, loss
+from pyrec.train_config import TrainConfig
 
 N_QUESTIONS = 3000
 TASTE = TrainConfig(min_events=20, long=0)
@@ -72,7 +74,7 @@ def questions(name: str, config: TrainConfig) -> tuple[list[str], Pools]:
     """Ask a set's users; also return the names of the signals."""
     rec = open_history(name)
     log = read_log(rec.events)
-    asked = whom_to_ask(log, None, None, config)
+    asked = whom_to_ask(log, config)
     found = collect(log, rec.catalog, rec.questions, signals.every(), _quiet, asked, None)
     rec.close()
     return found

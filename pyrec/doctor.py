@@ -65,6 +65,7 @@ def examine(db: Path) -> Iterator[Finding]:
         ("model folder", _folder),
         ("models", _models),
         ("database", lambda: _database(db)),
+        ("behavior model", lambda: _behavior(db)),
     ):
         yield from _safely(name, check)
 
@@ -204,6 +205,21 @@ def _database(db: Path) -> Iterator[Finding]:
                 yield Finding("vectors", "missing", found, f"pyrec index --db {db}")
             else:
                 yield Finding("vectors", "ok", found)
+
+
+def _behavior(db: Path) -> Iterator[Finding]:
+    from pyrec.events import EventLog
+    from pyrec.learned import Learned
+    from pyrec.store import Store
+
+    if not db.exists():
+        return
+    with Store.open(db) as store:
+        state = Learned(store).behavior()
+        if state is not None:
+            since = EventLog(store).state()[0] - state.reached
+            found = f"{len(state.item_ids):,} items, {len(state.pack()) / 1e6:.1f} MB"
+            yield Finding("behavior model", "ok", f"{found}, {since:,} events since")
 
 
 def _version(package: str) -> str:

@@ -15,6 +15,8 @@ from datetime import datetime, timezone
 import numpy as np
 
 from pyrec import list_metrics, metrics, splits
+from pyrec.asking import kept_back
+from pyrec.behavior.running import Behavior
 from pyrec.catalog import Catalog
 from pyrec.errors import CatalogError, EventError
 from pyrec.evaluation import Evaluation, Setting
@@ -105,10 +107,11 @@ def evaluate(
         )
     rng = np.random.default_rng(config.seed)
     hidden, how = _hidden(log, config, rng)
-    users = _drawn(log, hidden, config.n_users, rng)
+    behavior, unknown, told = _behavior(log, hidden, questions, task)
+    users = _drawn(log, hidden, unknown, config.n_users, rng)
     progress("reading what is not hidden", 0.0)
     fits_linear = bool(_LINEAR.intersection(task.mixer.names))
-    replay = Replay(log, hidden, catalog, index, fits_linear=fits_linear)
+    replay = Replay(log, hidden, catalog, index, fits_linear=fits_linear, behavior=behavior)
     asked = replay.asked(users.tolist(), include_seen=config.include_seen)
     if not asked:
         raise EventError(_nobody(log, hidden, config))
@@ -125,6 +128,7 @@ def evaluate(
         "users drawn": len(users),
         "users left out": len(users) - len(asked),
         "weights": _weights(task.mixer),
+        **told,
         "seed": config.seed,
         "date": datetime.now(timezone.utc).date().isoformat(),
     }
@@ -149,13 +153,33 @@ def _hidden(log: Log, config: EvaluateConfig, rng: np.random.Generator) -> tuple
     return splits.temporal(log.at, moment), f"all events after {when}"
 
 
-def _drawn(log: Log, hidden: Flags, n: int, rng: np.random.Generator) -> I32:
-    """Draw users who have something hidden and something that is not."""
+def _behavior(
+    log: Log, hidden: Flags, questions: Questions, task: Ranker
+) -> tuple[Behavior | None, Flags, dict[str, Setting]]:
+    """Return the behavior model, whose answers it does not know, and what is to be said of it.
+
+    It is large enough to remember. Where it knows every answer it is left out.
+    """
+    everybody = np.ones(len(log.user_ids), bool)
+    behavior = questions.behavior() if "behavior" in task.mixer.names else None
+    if behavior is None:
+        return None, everybody, {}
+    known = hidden & ~kept_back(log) & (log.event_id <= behavior.reached)
+    unknown = np.bincount(log.user[known], minlength=len(everybody)) == 0
+    if not unknown[log.user[hidden]].any():
+        told = "left out: it was trained on these answers"
+        return None, everybody, {"behavior model": told}
+    told = "only users whose answers it does not know are asked"
+    return behavior, unknown, {"behavior model": told}
+
+
+def _drawn(log: Log, hidden: Flags, able: Flags, n: int, rng: np.random.Generator) -> I32:
+    """Draw users of some who have something hidden and something that is not."""
     n_users = len(log.user_ids)
     n_hidden = np.bincount(log.user[hidden], minlength=n_users)
     n_left = np.bincount(log.user[~hidden], minlength=n_users)
-    able = np.flatnonzero((n_hidden > 0) & (n_left > 0)).astype(np.int32)
-    return np.sort(rng.permutation(able)[:n])
+    users = np.flatnonzero((n_hidden > 0) & (n_left > 0) & able).astype(np.int32)
+    return np.sort(rng.permutation(users)[:n])
 
 
 def _nobody(log: Log, hidden: Flags, config: EvaluateConfig) -> str:

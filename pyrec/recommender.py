@@ -40,7 +40,8 @@ from pyrec.tasks.need import NeedTask
 from pyrec.tasks.profile import ProfileTask
 from pyrec.tasks.rating import RatingTask
 from pyrec.tasks.recommend import RecommendTask
-from pyrec.train import BehaviorAsked, Progress, TrainConfig, TrainReport, train
+from pyrec.train import Progress, TrainReport, train
+from pyrec.train_config import BehaviorAsked, TrainConfig
 from pyrec.types import (
     Click,
     Event,

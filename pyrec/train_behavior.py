@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from pyrec.asking import Asked
 from pyrec.behavior.config import BehaviorConfig
 from pyrec.behavior.content import (
     Content,
@@ -29,16 +30,19 @@ from pyrec.behavior.content import (
 )
 from pyrec.behavior.running import Behavior
 from pyrec.behavior.state import BehaviorState
-from pyrec.behavior.streams import Streams
+from pyrec.behavior.streams import Judged, Streams
 from pyrec.catalog import Catalog
-from pyrec.errors import ModelError, StoreError
-from pyrec.index import Index
+from pyrec.errors import ModelError, ModelFileError, StoreError
+from pyrec.events import EventLog
 from pyrec.metrics import ndcg
-from pyrec.replay import Flags, Log
+from pyrec.questions import Questions
+from pyrec.replay import Flags, Log, read_log
+from pyrec.telling import Told, judged_of, of_users, tell
+from pyrec.train_config import BehaviorAsked, TrainConfig
 from pyrec.vectors import quantize
 
 if TYPE_CHECKING:
-    from pyrec.behavior.fit import Fitted, Judged
+    from pyrec.behavior.fit import Fitted
 
 I32 = npt.NDArray[np.int32]
 U32 = npt.NDArray[np.uint32]
@@ -85,82 +89,112 @@ class BehaviorReport:
     why: str = ""
 
 
-@dataclass(frozen=True)
-class Told:
-    """A log, or a part of it, as the behavior model reads it.
-
-    Attributes:
-        streams: by user number of the log, empty where nothing is told of a user.
-        item_ids: by item number of the streams.
-        actions: by action number, the most frequent first.
-        number: (n_items of the log,) int32, item numbers of the streams, -1 where not told.
-    """
-
-    streams: Streams
-    item_ids: tuple[str, ...]
-    actions: tuple[str, ...]
-    number: I32
-
-
 class BehaviorTraining:
     """Trains on one log.
 
+    Attributes:
+        log: what is read, as it was when a training that was interrupted began.
+        known_to: up to which event the evidence knows the log; None where it is trained for that.
+
     Args:
-        log: the histories.
+        now: the log.
+        events: where it was read.
         catalog: the items.
-        index: its arrays.
-        embedding: the embedding model whose vectors the index holds; empty for none.
+        questions: for the catalog's arrays and the model in use.
+        asked: what is wanted.
         progress: told how far it is.
-        checkpoint: where a training that is interrupted goes on from, a path that suffixes are put
-            to; None to keep nothing.
         config: the recipe.
 
     Raises:
         ModelError: PyTorch is not installed.
+        StoreError: the files that a training is kept in cannot be written.
     """
 
     def __init__(
         self,
-        log: Log,
+        now: Log,
+        events: EventLog,
         catalog: Catalog,
-        index: Index,
-        embedding: str,
+        questions: Questions,
+        asked: BehaviorAsked,
         progress: Progress,
-        checkpoint: Path | None,
-        config: BehaviorConfig,
+        config: TrainConfig,
     ) -> None:
         if find_spec("torch") is None:
             raise ModelError(
                 "the behavior model is trained with PyTorch, which is not installed: "
                 "pip install 'pyrec[train]'. Plain `pyrec train` goes without it"
             )
-        self._log, self._catalog, self._index = log, catalog, index
-        self._embedding, self._progress = embedding, progress
-        self._checkpoint, self._config = checkpoint, config
-        self._terms = read_terms(catalog, index.n_items)
+        self._catalog, self._index = catalog, questions.current()
+        self._embedding, self._progress = asked.embedding, progress
+        self._checkpoint, self._config = asked.checkpoint, config.behavior
+        self._updates = asked.update
+        self._in_use, self._old = _in_use(questions)
+        until = None if asked.update else as_it_began(now, asked.checkpoint)
+        self.log = now if until is None else read_log(events, until)
+        self.known_to = self._old.reached if asked.update and self._old else None
+        self._terms = read_terms(catalog, self._index.n_items)
         self._share = 1.0
         self.report = BehaviorReport()
 
-    def first(self, hidden: Flags) -> Behavior:
+    def evidence(self, asked: Asked) -> Behavior | None:
+        """Return a model that has not seen the answers."""
+        return self._in_use if self._updates else self._first(asked.hidden | asked.judged)
+
+    def finish(self, asked: Asked, why: str) -> tuple[BehaviorState | None, BehaviorReport]:
+        """Train the model that stays, and let those judge whose answers it does not know.
+
+        Args:
+            asked: who they are.
+            why: what speaks against a model that gave evidence; empty for nothing.
+
+        Returns:
+            What is to be kept, None for nothing, and what was done.
+        """
+        if self._updates:
+            if self._old is None:
+                return None, BehaviorReport(why="there is none to go on from; train one first")
+            if not ((self.log.event_id > self._old.reached) & ~asked.judged).any():
+                return None, BehaviorReport(why="nothing came since it was trained")
+            state = self._update(self._old, asked.judged)
+        elif why:
+            return None, BehaviorReport(why=why)
+        else:
+            state = self._final(asked.judged)
+        fresh = Behavior(state, self._catalog, self._embedding)
+        before = self._judge(self._in_use, asked.judged) if self._in_use else np.nan
+        after = self._judge(fresh, asked.judged)
+        used = not after < before
+        report = replace(
+            self.report,
+            n_bytes=len(state.pack()),
+            before=before,
+            after=after,
+            used=used,
+            why="" if used else "users who judge found it worse than the one in use",
+        )
+        return state if used else None, report
+
+    def _first(self, hidden: Flags) -> Behavior:
         """Train a model that does not know some events, as long as foretelling them improves."""
-        told = tell(self._log, ~hidden)
-        judged = _judged(self._log, hidden, told)
+        told = tell(self.log, ~hidden)
+        judged = judged_of(self.log, hidden, told)
         state, fitted = self._new(told, judged, "first", "learning from histories")
         self._share = fitted.share
         return Behavior(state, self._catalog, self._embedding)
 
-    def final(self, hidden: Flags) -> BehaviorState:
+    def _final(self, hidden: Flags) -> BehaviorState:
         """Train a model on all but some events, as long as the first was."""
-        told = tell(self._log, ~hidden)
+        told = tell(self.log, ~hidden)
         return self._new(told, None, "second", "learning from all histories")[0]
 
-    def update(self, old: BehaviorState, hidden: Flags) -> BehaviorState:
+    def _update(self, old: BehaviorState, hidden: Flags) -> BehaviorState:
         """Continue a model with the histories that went on since, less some events."""
         from pyrec.behavior.export import start_from
 
-        told = tell(self._log, ~hidden, old)
-        went_on = np.unique(self._log.user[(self._log.event_id > old.reached) & ~hidden])
-        streams = _of_users(told.streams, went_on)
+        told = tell(self.log, ~hidden, old)
+        went_on = np.unique(self.log.user[(self.log.event_id > old.reached) & ~hidden])
+        streams = of_users(told.streams, went_on)
         center = old.table.center
         content = self._content(told, old.table.words, center)
         config = replace(
@@ -173,21 +207,17 @@ class BehaviorTraining:
         fitted = self._fit(streams, content, old.table.words, None, config, start, "update")
         return self._state(fitted, told, content, old.table.words, center, old.steps)
 
-    def went_on(self, old: BehaviorState, hidden: Flags) -> bool:
-        """Tell whether the log holds anything that a model was not trained on."""
-        return bool(((self._log.event_id > old.reached) & ~hidden).any())
-
-    def judge(self, behavior: Behavior, hidden: Flags) -> float:
+    def _judge(self, behavior: Behavior, hidden: Flags) -> float:
         """Return the mean nDCG@10 of users from whom some events were hidden, as it will answer."""
-        ptr, order = self._log.by_user()
-        users = np.unique(self._log.user[hidden])
+        ptr, order = self.log.by_user()
+        users = np.unique(self.log.user[hidden])
         found = []
         for n, user in enumerate(users.tolist()):
             places = order[ptr[user] : ptr[user + 1]]
             past, answers = places[~hidden[places]], places[hidden[places]]
-            stream = self._log.stream(past)
+            stream = self.log.stream(past)
             logits = behavior.logits(stream, self._index)
-            wanted = {self._log.item_ids[i]: 1.0 for i in self._log.item[answers].tolist()}
+            wanted = {self.log.item_ids[i]: 1.0 for i in self.log.item[answers].tolist()}
             wanted = {item: gain for item, gain in wanted.items() if item not in dict(stream)}
             if wanted:
                 ranked = [] if logits is None else self._best(logits, [i for i, _ in stream])
@@ -284,7 +314,7 @@ class BehaviorTraining:
             table,
             self._embedding if len(center) else "",
             self._config,
-            int(self._log.event_id.max()),
+            int(self.log.event_id.max()),
             steps + fitted.steps,
         )
         self.report = replace(self.report, n_items=len(told.item_ids), steps=state.steps)
@@ -301,6 +331,15 @@ class BehaviorTraining:
     def _file(self, name: str) -> Path | None:
         path = self._checkpoint
         return path.with_name(f"{path.name}-{name}") if path else None
+
+
+def _in_use(questions: Questions) -> tuple[Behavior | None, BehaviorState | None]:
+    """Return the model in use; a damaged one is none, so that a training can replace it."""
+    try:
+        behavior = questions.behavior()
+    except ModelFileError:
+        return None, None
+    return behavior, behavior.state if behavior else None
 
 
 def as_it_began(log: Log, checkpoint: Path | None) -> int | None:
@@ -327,64 +366,3 @@ def as_it_began(log: Log, checkpoint: Path | None) -> int | None:
             f"{checkpoint} cannot be written ({error}); nothing was changed"
         ) from error
     return None
-
-
-def tell(log: Log, kept: Flags, old: BehaviorState | None = None) -> Told:
-    """Return what is kept of a log as streams.
-
-    Args:
-        log: the log.
-        kept: (n_events,) bool.
-        old: a model whose items and actions keep their numbers; what is new comes after them.
-    """
-    part = log.without(~kept)
-    ptr, order = part.by_user()
-    counts = np.bincount(part.item, minlength=len(log.item_ids))
-    item_ids = [log.item_ids[n] for n in np.flatnonzero(counts).tolist()]
-    counts = np.bincount(part.action, minlength=len(log.actions))
-    usual = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
-    actions = [log.actions[n] for n in usual.tolist()]
-    if old is not None:
-        item_ids = list(dict.fromkeys([*old.item_ids, *item_ids]))
-        # A log that had one action and has two now needs a model that reads actions: a new one.
-        actions = list(dict.fromkeys([*old.actions, *actions])) if old.has_actions else actions[:1]
-    number = _numbers(log.item_ids, item_ids)
-    action = _numbers(log.actions, actions)
-    streams = Streams(
-        ptr,
-        number[part.item[order]],
-        np.maximum(action[part.action[order]], 0),
-        len(item_ids),
-        len(actions),
-    )
-    return Told(streams, tuple(item_ids), tuple(actions), number)
-
-
-def _numbers(names: Sequence[str], of: Sequence[str]) -> I32:
-    place = {name: n for n, name in enumerate(of)}
-    return np.array([place.get(name, -1) for name in names], np.int32)
-
-
-def _judged(log: Log, hidden: Flags, told: Told) -> Judged:
-    """Return the histories of users from whom something was hidden, with it."""
-    from pyrec.behavior.fit import Judged
-
-    ptr, order = log.by_user()
-    users, answers = [], []
-    for user in np.unique(log.user[hidden]).tolist():
-        places = order[ptr[user] : ptr[user + 1]]
-        wanted = np.unique(told.number[log.item[places[hidden[places]]]])
-        taken = told.streams.item[told.streams.ptr[user] : told.streams.ptr[user + 1]]
-        wanted = wanted[(wanted >= 0) & ~np.isin(wanted, taken)]
-        if len(taken) and len(wanted):
-            users.append(user)
-            answers.append(wanted)
-    return Judged(_of_users(told.streams, np.array(users, np.int64)), answers)
-
-
-def _of_users(streams: Streams, users: npt.NDArray[np.integer]) -> Streams:
-    """Return the streams of some users alone, in this order."""
-    parts = [np.arange(streams.ptr[u], streams.ptr[u + 1]) for u in users.tolist()]
-    places = np.concatenate([np.empty(0, np.int64), *parts])
-    ptr = np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)
-    return replace(streams, ptr=ptr, item=streams.item[places], action=streams.action[places])

@@ -9,12 +9,12 @@ import pyrec
 from pyrec.behavior.config import BehaviorConfig
 from pyrec.behavior.content import Content, center_of, choose_words, content_of, read_terms
 from pyrec.behavior.export import export
-from pyrec.behavior.fit import Judged, fit
+from pyrec.behavior.fit import fit
 from pyrec.behavior.model import BehaviorModel
 from pyrec.behavior.network import Network
 from pyrec.behavior.running import action_of
 from pyrec.behavior.state import BehaviorState
-from pyrec.behavior.streams import Streams, epoch, neighbors, window_start, windows
+from pyrec.behavior.streams import Judged, Streams, epoch, neighbors, window_start, windows
 from pyrec.errors import ModelFileError
 from pyrec.vectors import quantize
 

@@ -9,8 +9,9 @@ import pytest
 
 import pyrec
 from pyrec import linear_model
+from pyrec.asking import answers_of
 from pyrec.replay import Replay, read_log
-from pyrec.train import TrainConfig, answers_of
+from pyrec.train_config import TrainConfig
 from pyrec.types import Event
 
 N_PAIRS = 12

@@ -12,11 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import pyrec
 from pyrec import linear_model
 from pyrec.behavior.config import BehaviorConfig
-from pyrec.train import TrainConfig
+from pyrec.cli import main
+from pyrec.doctor import examine
+from pyrec.evaluate import EvaluateConfig
+from pyrec.train_config import TrainConfig
 from pyrec.types import Event, Item
 
 torch = pytest.importorskip("torch")
@@ -231,6 +235,38 @@ def test_plain_training_leaves_it_and_asks_only_those_whose_answers_it_does_not_
     assert 50 <= report.n_users < 160  # about a fifth of 500
     assert rec.learned.behavior().body == before.body
     assert any(rec.theta["behavior"])
+
+
+def test_evaluation_asks_those_whose_answers_it_does_not_know(rec):
+    found = rec.evaluate(EvaluateConfig(split="last"))
+    assert "does not know" in found.settings["behavior model"]
+    assert 20 < found.n_users < 60  # about a fifth of 200
+    assert found.systems[0].measured["ndcg"].mean.mean > 0.8
+    # In a part of everybody's history drawn anew it knows everything.
+    random = rec.evaluate(EvaluateConfig(split="random"))
+    assert "left out" in random.settings["behavior model"]
+    # What came since it was trained it knows of nobody.
+    rec.add_events(walks([f"v{n}" for n in range(50)], np.random.default_rng(6), at=9e6))
+    later = rec.evaluate(EvaluateConfig(split="temporal", share=0.05))
+    assert "does not know" in later.settings["behavior model"]
+
+
+def test_the_doctor_knows_it(rec, path):
+    rec.feedback("u1", "i3", "like")
+    found = {finding.name: finding for finding in examine(path)}
+    assert found["behavior model"].state == "ok"
+    assert "30 items" in found["behavior model"].found
+    assert "1 events since" in found["behavior model"].found
+
+
+def test_the_command_says_what_was_trained_and_what_a_flag_needs(rec, path):
+    rec.close()
+    told = CliRunner().invoke(main, ["train", "--behavior", "--update", "--db", str(path)])
+    assert told.exit_code == 0
+    assert "behavior model: none was trained: nothing came since it was trained" in told.output
+    wrong = CliRunner().invoke(main, ["train", "--update", "--db", str(path)])
+    assert wrong.exit_code == 2
+    assert "--behavior" in wrong.output
 
 
 # What can go wrong

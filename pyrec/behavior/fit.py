@@ -26,7 +26,7 @@ from torch import Tensor
 from pyrec.behavior.config import BehaviorConfig
 from pyrec.behavior.content import Content
 from pyrec.behavior.network import Network
-from pyrec.behavior.streams import Streams, Window, epoch, neighbors, window_start, windows
+from pyrec.behavior.streams import Judged, Streams, Window, epoch, neighbors, window_start, windows
 from pyrec.errors import StoreError
 
 I32 = npt.NDArray[np.int32]
@@ -40,19 +40,6 @@ N_JUDGED = 4000
 _AT_ONCE = 256
 
 Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Histories whose next items are known, to see how training goes.
-
-    Attributes:
-        streams: one a user, without the answers.
-        answers: by user, item numbers.
-    """
-
-    streams: Streams
-    answers: Sequence[I32]
 
 
 @dataclass(frozen=True)

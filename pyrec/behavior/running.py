@@ -41,6 +41,10 @@ def stream_of(events: Sequence[Event]) -> Stream:
 class Behavior:
     """Answers which item follows, for the rows of a catalog.
 
+    Attributes:
+        state: what training left.
+        reached: the newest event that it was trained on.
+
     Args:
         state: what training left.
         catalog: the items.
@@ -48,7 +52,8 @@ class Behavior:
     """
 
     def __init__(self, state: BehaviorState, catalog: Catalog, embedding: str) -> None:
-        self._state = state
+        self.state = state
+        self.reached = state.reached
         self._catalog = catalog
         self._uses_vectors = embedding == state.embedding
         self._lock = threading.Lock()
@@ -87,7 +92,7 @@ class Behavior:
         tokens[rows[inside]] = np.fromiter(self._token_of_id.values(), np.int32, len(ids))[inside]
         fresh = np.flatnonzero((tokens < 0) & (index.live != 0)).astype(np.int32)
         if len(fresh):
-            table = self._state.table
+            table = self.state.table
             terms = read_terms(self._catalog, index.n_items, self._version)
             center = table.center if self._uses_vectors else table.center[:0]
             content = content_of(terms, index, fresh, table.words, center)
@@ -103,8 +108,8 @@ class Behavior:
     def encode(self, stream: Stream) -> list[int]:
         """Return the part of a history that the model reads, as tokens; unknown items fall out."""
         known = [(self._token_of_id[i], action) for i, action in stream if i in self._token_of_id]
-        known = known[window_start(len(known), self._state.config.length) :]
-        if not self._state.has_actions:
+        known = known[window_start(len(known), self.state.config.length) :]
+        if not self.state.has_actions:
             return [token for token, _ in known]
         return [token for item, action in known for token in (item, self._action(action))]
 
@@ -157,8 +162,8 @@ class Behavior:
             For each (n_items,) float32 logits of what follows.
         """
         tokens = self.tokens(index)
-        each = 2 if self._state.has_actions else 1
-        usual = [len(self._state.item_ids)] * (each - 1)
+        each = 2 if self.state.has_actions else 1
+        usual = [len(self.state.item_ids)] * (each - 1)
         known = np.where(tokens[rows] >= 0, tokens[rows], self._unknown)
         told = [[token, *usual] for token in known.tolist()]
         logits = self.model.grow(parents, told)[each - 1 :: each]

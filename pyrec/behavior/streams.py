@@ -64,6 +64,19 @@ class Streams:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Histories whose next items are known, to see how training goes.
+
+    Attributes:
+        streams: one a user, without the answers.
+        answers: by user, item numbers.
+    """
+
+    streams: Streams
+    answers: Sequence[I32]
+
+
+@dataclass(frozen=True)
 class Window:
     """A part of one stream, and where in it learning begins.
 
