@@ -92,6 +92,7 @@ def measure(name: str, *, refit: bool) -> dict[str, object]:
     ):
         rec.use_theta(used)
         found[system] = ask(rec, name)
+    feedback, after = _events(rec, name, theta)
     rec.close()
     lower = _lower(name)
     rows = [
@@ -115,7 +116,28 @@ def measure(name: str, *, refit: bool) -> dict[str, object]:
         f"{of.n_items:,} items, {of.n_events:,} events, {of.n_bytes / 1e6:.1f} MB, {of.steps} "
         f"steps, {of.seconds:.0f} s; all of a training {all_s:.0f} s; peak {peak:.0f} MB"
     )
+    lines.append(
+        f"an event of a known user: feedback {feedback:.1f} ms, recommend after it {after:.1f} ms"
+    )
     return {"rows": rows, "lines": lines}
+
+
+def _events(rec: pyrec.Recommender, name: str, theta: dict) -> tuple[float, float]:
+    """Return the median milliseconds of feedback, and of recommending right after it."""
+    rec.use_theta(theta)
+    data = data_set(name)
+    rng = np.random.default_rng(0)
+    found = []
+    for user in rng.choice([n for n, taken in enumerate(data.train) if len(taken)], 40):
+        rec.recommend(user=f"u{user}")
+        for item in rng.choice(data.n_items, 5):
+            began = time.perf_counter()
+            rec.feedback(f"u{user}", data.items[item].item_id, "purchase")
+            written = time.perf_counter()
+            rec.recommend(user=f"u{user}")
+            found.append((written - began, time.perf_counter() - written))
+    feedback, after = 1000 * np.median(found, axis=0)
+    return float(feedback), float(after)
 
 
 def cold(names: list[str]) -> None:

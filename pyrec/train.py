@@ -99,11 +99,8 @@ def train(
         known_to = evidence.reached if evidence else None
     newer = behavior is not None and behavior.update
     asked = whom_to_ask(log, config, known_to, newer=newer)
-    report, fitted, state = (
-        TrainReport(len(asked.users), np.nan, np.nan, False, asked.why),
-        None,
-        None,
-    )
+    report = TrainReport(len(asked.users), np.nan, np.nan, False, asked.why)
+    fitted, state = None, None
     if not asked.why:
         if training is not None:
             evidence = training.evidence(asked)

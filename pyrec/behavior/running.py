@@ -6,7 +6,6 @@ Items that came after training get a row from their words and vectors, appended 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -56,13 +55,13 @@ class Behavior:
         self.reached = state.reached
         self._catalog = catalog
         self._uses_vectors = embedding == state.embedding
-        self._lock = threading.Lock()
         length = state.config.length * (2 if state.has_actions else 1)
         # After the rows that were trained comes one of zeros, for what the model knows nothing of.
         self._unknown = len(state.rows)
         rows = np.concatenate([state.rows, np.zeros_like(state.rows[:1])])
         bias = np.append(state.bias, np.float32(-np.inf))
         self.model = BehaviorModel(state.body, rows, bias, state.config.temperature, length + 1)
+        self._lock = self.model.lock  # one for both: lists by beam hold it and look up tokens
         self._token_of_id = {item_id: token for token, item_id in enumerate(state.item_ids)}
         first = len(state.item_ids)
         self._token_of_action = {name: first + n for n, name in enumerate(state.actions)}

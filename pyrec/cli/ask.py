@@ -24,7 +24,12 @@ from pyrec.cli.width import printable
 if TYPE_CHECKING:
     from pyrec.types import Filter, Need
 
-_GENERATE: dict[str | None, bool | str] = {"titles": True, "catalog": "catalog", None: False}
+_GENERATE: dict[str | None, bool | str] = {
+    "titles": True,
+    "catalog": "catalog",
+    "slate": "slate",
+    None: False,
+}
 
 
 @click.command(
@@ -49,6 +54,12 @@ _GENERATE: dict[str | None, bool | str] = {"titles": True, "catalog": "catalog",
     "generate",
     flag_value="catalog",
     help="Let the text model name items of the whole catalog; takes longer.",
+)
+@click.option(
+    "--generate-slate",
+    "generate",
+    flag_value="slate",
+    help="Let the behavior model make a sequence: each item follows those before it.",
 )
 @model_options
 @db_option
