@@ -6,11 +6,12 @@
     python bench/behavior.py --export office          what quantization takes off
     python bench/behavior.py --size                   catalogs up to a million items
 
-Quality: `train(behavior=True)` by its one recipe, asked by `recommend(history=...)` as in
-`quality.py`, where the protocols stand. "Alone" ranks by the behavior model and nothing else.
-"Without" has the weights of a training without it. The seconds are those of the behavior model's
-two trainings on this machine, the megabytes what the store keeps of it. Intervals of the difference
-are bootstraps over questions, 95%.
+Quality: `train(behavior=True)` by its one recipe in the store of the training part, asked by
+`recommend(history=...)`; the protocols stand in `quality.py`. All that is fitted, weights included,
+comes from the training part, where `quality.py` takes the weights from validation. "Alone" ranks by
+the behavior model and nothing else. "Without" has the weights of a training without it. The seconds
+are those of the behavior model's two trainings on this machine, the megabytes what the store keeps
+of it. Intervals of the difference are bootstraps over questions, 95%.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import time
 
 import numpy as np
 from common import machine, table
-from histories import ask, copy_history, data_set, is_refit, open_history
+from histories import ask, copy_history, data_set
 from histories_data import EVERY
 from quality import MODES, of_process
 
@@ -71,19 +72,14 @@ def quality(names: list[str]) -> None:
 
 def measure(name: str, *, refit: bool) -> dict[str, object]:
     """Train with and without on one data set, and ask its test questions."""
-    plain = open_history(name, refit=True)
+    plain = copy_history(name, "plain", refit=refit)
     plain.train()
     without = plain.theta
     plain.close()
-    learning = copy_history(name, "behavior", refit=True)
+    rec = copy_history(name, "behavior", refit=refit)
     began = time.perf_counter()
-    report = learning.train(behavior=True, progress=_told(f"{name}, weights"))
-    theta, all_s = learning.theta, time.perf_counter() - began
-    rec = learning
-    if not is_refit(name, refit=refit):
-        learning.close()
-        rec = copy_history(name, "behavior")
-        report = rec.train(behavior=True, progress=_told(f"{name}, strict"))
+    report = rec.train(behavior=True, progress=_told(name))
+    theta, all_s = rec.theta, time.perf_counter() - began
     found = {}
     for system, used in (
         ("without", {**without, "behavior": [0.0] * 4}),

@@ -7,13 +7,14 @@ them later. `train.py` and `evaluate.py` call this.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 
 import numpy as np
 
+from pyrec.behavior.state import BehaviorState
 from pyrec.replay import Flags, Log
 from pyrec.train_config import TrainConfig
 
@@ -26,6 +27,9 @@ class Asked:
         users: their numbers.
         hidden: (n_events,) bool, their answers.
         judged: (n_events,) bool, the answers of all who judge; no behavior model learns them.
+        newest: (n_events,) bool, the event before each answer, where the last ones are asked for.
+            Questions tell it; what is trained to give evidence must not know it, as it will not
+            know what users took since it was trained.
         judges: tells by a user's id whether it judges the fit.
         why: why nobody can be asked; empty if some can.
     """
@@ -33,43 +37,55 @@ class Asked:
     users: Sequence[int]
     hidden: Flags
     judged: Flags
+    newest: Flags
     judges: Callable[[str], bool]
     why: str
 
 
 def whom_to_ask(
-    log: Log, config: TrainConfig, known_to: int | None = None, *, newer: bool = False
+    log: Log,
+    config: TrainConfig,
+    evidence: BehaviorState | None = None,
+    *,
+    newer: bool = False,
 ) -> Asked:
     """Choose whom to ask.
 
     Args:
         log: the histories.
         config: how many, and who can be asked.
-        known_to: up to which event the behavior model that gives evidence knows the log, less the
-            answers of those who judge; None where it is trained without the answers, or there is
-            none.
-        newer: ask for what came after that event, instead of asking those who judge.
+        evidence: the behavior model that gives evidence; None where one is trained without the
+            answers, or there is none.
+        newer: ask for what came since it was trained, instead of asking those who judge.
     """
     able = np.bincount(log.user, minlength=len(log.user_ids)) >= config.min_events
     judged = kept_back(log, config)
     judges, answers = partial(is_judge, share=config.held_out), np.ones(len(log.user), bool)
     why = "too few users"
-    if known_to is not None and newer:
-        answers = log.event_id > known_to
-        able &= np.bincount(log.user[answers], minlength=len(able)) > 0
-        why = "too few users of whom anything is new"
-    elif known_to is not None:
-        able &= _judging(log, config)
-        judges = partial(is_judge, share=config.held_out, salt="among those")
-        why = "too few users whose answers the behavior model does not know"
+    if evidence is not None:
+        answers = log.event_id > evidence.reached if newer else unknown_to(evidence, log)
+        judges = judges if newer else partial(is_judge, share=config.held_out, salt="among those")
+        which = "of whom anything is new" if newer else "whose answers the behavior model knows not"
+        why = f"too few users {which}"
+        hidden = answers_of(log, np.flatnonzero(able).tolist(), config) & answers
+        able &= np.bincount(log.user[hidden], minlength=len(able)) > 0
     users = _chosen(able, config)
     hidden = answers_of(log, users, config) & answers
-    return Asked(users, hidden, judged, judges, why if len(users) < config.min_users else "")
+    newest = np.zeros_like(hidden)
+    if _are_short(log, config):
+        left = np.bincount(log.user[~hidden], minlength=len(able))
+        newest = last_of(log, [user for user in users if left[user] > 2], ~hidden)
+    why = why if len(users) < config.min_users else ""
+    return Asked(users, hidden, judged, newest, judges, why)
 
 
-def kept_back(log: Log, config: TrainConfig | None = None) -> Flags:
+def unknown_to(model: BehaviorState, log: Log) -> Flags:
+    """Mark the events that a behavior model was not trained on, (n_events,) bool."""
+    return (log.event_id > model.reached) | np.isin(log.event_id, model.kept_back)
+
+
+def kept_back(log: Log, config: TrainConfig) -> Flags:
     """Mark the answers of those who judge, which no behavior model learns, (n_events,) bool."""
-    config = config or TrainConfig()
     able = np.bincount(log.user, minlength=len(log.user_ids)) >= config.min_events
     return answers_of(log, np.flatnonzero(able & _judging(log, config)).tolist(), config)
 
@@ -84,19 +100,32 @@ def answers_of(log: Log, users: Sequence[int], config: TrainConfig) -> Flags:
     The same events whenever they are asked for: where a part of long histories is hidden, an
     event's user and number say whether it is.
     """
+    if _are_short(log, config):
+        return last_of(log, users, np.ones(len(log.user), bool))
     ptr, order = log.by_user()
     hidden = np.zeros(len(log.user), bool)
-    lengths = np.diff(ptr)
-    short = np.median(lengths[lengths >= config.min_events]) < config.long if len(users) else True
     for user in users:
         places = order[ptr[user] : ptr[user + 1]]
-        if short:
-            hidden[places[-1]] = True
-        else:
-            numbers = log.event_id[places].tolist()
-            drawn = np.array([_draw(f"{log.user_ids[user]}\n{e}") for e in numbers])
-            hidden[places[(drawn < config.share) | (drawn == drawn.min())]] = True
+        numbers = log.event_id[places].tolist()
+        drawn = np.array([_draw(f"{log.user_ids[user]}\n{e}") for e in numbers])
+        hidden[places[(drawn < config.share) | (drawn == drawn.min())]] = True
     return hidden
+
+
+def last_of(log: Log, users: Sequence[int], among: Flags) -> Flags:
+    """Mark the last of some events of each of some users, (n_events,) bool."""
+    ptr, order = log.by_user()
+    marked = np.zeros(len(log.user), bool)
+    for user in users:
+        places = order[ptr[user] : ptr[user + 1]]
+        marked[places[among[places]][-1:]] = True
+    return marked
+
+
+def _are_short(log: Log, config: TrainConfig) -> bool:
+    lengths = np.bincount(log.user)
+    able = lengths[lengths >= config.min_events]
+    return not len(able) or float(np.median(able)) < config.long
 
 
 def _chosen(able: Flags, config: TrainConfig) -> list[int]:
@@ -114,4 +143,6 @@ def is_judge(user_id: str, share: float, salt: str = "") -> bool:
 
 def _draw(name: str) -> float:
     """Return a number from 0 to 1 that is always the same for a name."""
-    return zlib.crc32(name.encode("utf-8", "surrogatepass")) / 2**32
+    # Not a checksum: those of names that differ alike differ alike.
+    digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little") / 2.0**64

@@ -138,6 +138,14 @@ class Catalog:
         )
         return np.array([row[0] for row in rows.fetchall()], dtype=np.int32)
 
+    def ids(self, item_idx: Iterable[int]) -> dict[int, str]:
+        """Return the ids of the items of rows, by row; a row that holds none is left out."""
+        rows = self._store.db.execute(
+            "SELECT item_idx, item_id FROM json_each(?) JOIN items ON item_idx = value",
+            [json.dumps([int(row) for row in item_idx])],
+        )
+        return dict(rows.fetchall())
+
     def items(self, item_idx: Iterable[int]) -> list[Item]:
         """Return the items of rows, in their order.
 

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 import numpy as np
 
 from pyrec import list_metrics, metrics, splits
-from pyrec.asking import kept_back
+from pyrec.asking import unknown_to
 from pyrec.behavior.running import Behavior
 from pyrec.catalog import Catalog
 from pyrec.errors import CatalogError, EventError
@@ -29,9 +29,12 @@ from pyrec.replay import Asked, Flags, Log, Replay, read_log
 from pyrec.signals.base import F32, I32
 from pyrec.times import people_of
 from pyrec.train import Progress
+from pyrec.train_behavior import in_use
 
 SPLITS = ("last", "temporal", "random")
 
+LEAST = 0.1
+"""Of what share of the users the behavior model must not know the answers, to be asked."""
 _LINEAR = frozenset(("linear", "linear_recent"))
 
 
@@ -158,18 +161,20 @@ def _behavior(
 ) -> tuple[Behavior | None, Flags, dict[str, Setting]]:
     """Return the behavior model, whose answers it does not know, and what is to be said of it.
 
-    It is large enough to remember. Where it knows every answer it is left out.
+    It is large enough to remember, so only these are asked. Where they are few it is left out.
     """
     everybody = np.ones(len(log.user_ids), bool)
-    behavior = questions.behavior() if "behavior" in task.mixer.names else None
+    behavior, trouble = in_use(questions) if "behavior" in task.mixer.names else (None, "")
     if behavior is None:
-        return None, everybody, {}
-    known = hidden & ~kept_back(log) & (log.event_id <= behavior.reached)
+        return None, everybody, {"behavior model": trouble} if trouble else {}
+    known = hidden & ~unknown_to(behavior.state, log)
     unknown = np.bincount(log.user[known], minlength=len(everybody)) == 0
-    if not unknown[log.user[hidden]].any():
+    able = np.unique(log.user[hidden])
+    n_able = int(unknown[able].sum())
+    if n_able < LEAST * len(able):
         told = "left out: it was trained on these answers"
         return None, everybody, {"behavior model": told}
-    told = "only users whose answers it does not know are asked"
+    told = f"{n_able:,} of {len(able):,} users are asked, whose answers it does not know"
     return behavior, unknown, {"behavior model": told}
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from pyrec import _core
 from pyrec.behavior.running import Behavior, stream_of
 from pyrec.behavior.state import BehaviorState
+from pyrec.behavior.streams import window_start
 from pyrec.catalog import Catalog
 from pyrec.errors import ModelFileError
 from pyrec.events import EventLog
@@ -223,12 +224,21 @@ class Questions:
                 self._state = state
             return self._behavior
 
+    def _put_stream(
+        self, question: Question, user: str, n_taken: int, against: Collection[str]
+    ) -> None:
+        """Give the question what the behavior model reads of a user's n_taken events."""
+        self._put_behavior(question)
+        if question.behavior is not None:
+            n = n_taken - window_start(n_taken, question.behavior.state.config.length)
+            events = self._events.history(user, n, kinds=TAKEN)
+            question.stream = stream_of([e for e in events if e.item_id not in against])
+
     def _put_behavior(self, question: Question) -> None:
-        if question.stream:
-            try:
-                question.behavior = self.behavior()
-            except ModelFileError as error:  # the other signals answer, and the list says so
-                question.trouble = str(error)
+        try:
+            question.behavior = self.behavior()
+        except ModelFileError as error:  # the other signals answer, and the list says so
+            question.trouble = str(error)
 
     def close(self) -> None:
         """Free the behavior model."""
@@ -258,9 +268,7 @@ class Questions:
             items, same = crowd.histories.history(number)
             against = {i for i, weight in weights.items() if weight < 0.0} | disliked(events)
             kept = ~np.isin(items, crowd.numbers(against))
-            taken = [e for e in events if e.kind in TAKEN and e.item_id not in against]
-            question.stream = stream_of(taken)
-            self._put_behavior(question)
+            self._put_stream(question, user, len(items), disliked(events))
             question.taken = items[kept][-N_TAKEN:]
             question.ages = ages_of(same)[kept][-N_TAKEN:]
 

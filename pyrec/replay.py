@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pyrec import _core, linear_model
-from pyrec.behavior.running import Behavior, Stream, action_of
+from pyrec.behavior.running import Behavior, Stream
+from pyrec.behavior.streams import action_of
 from pyrec.catalog import Catalog
 from pyrec.events import EventLog
 from pyrec.index import Index
@@ -128,6 +129,7 @@ class Replay:
         catalog: whose items are recommended.
         fits_linear: whether a linear model is fitted to the rest.
         behavior: a behavior model that has not seen what is hidden, None for none.
+        newest: (n_events,) bool, what questions tell and the linear model must not know.
     """
 
     def __init__(
@@ -139,6 +141,7 @@ class Replay:
         *,
         fits_linear: bool = True,
         behavior: Behavior | None = None,
+        newest: Flags | None = None,
     ) -> None:
         rest = log.without(hidden)
         self._log, self._hidden, self._rest, self._index = log, hidden, rest, index
@@ -148,7 +151,8 @@ class Replay:
         histories.extend(rest.user, rest.item, same)
         row_of = catalog.idxs(log.item_ids).astype(np.int32)
         self.crowd: Crowd = make_crowd(histories, row_of, inverse(row_of, index.n_items))
-        self.linear: LinearModel | None = fit_linear(rest) if fits_linear else None
+        known = rest if newest is None else log.without(hidden | newest)
+        self.linear: LinearModel | None = fit_linear(known) if fits_linear else None
 
     def asked(self, users: Sequence[int], *, include_seen: bool) -> list[Asked]:
         """Return the questions of users who have both a rest and an answer in the catalog."""

@@ -9,6 +9,7 @@ fitted on the way. Called by `Recommender.train`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +26,7 @@ from pyrec.questions import Questions
 from pyrec.ranking import HISTORY, Ranker
 from pyrec.replay import Log, Replay, fit_linear, read_log
 from pyrec.signals.base import F32, Signal
-from pyrec.train_behavior import BehaviorReport, BehaviorTraining
+from pyrec.train_behavior import BehaviorReport, BehaviorTraining, in_use
 from pyrec.train_config import BehaviorAsked, TrainConfig
 from pyrec.train_opinions import TASKS, teaches, train_opinions
 
@@ -90,45 +91,51 @@ def train(
         behavior: how to train the behavior model as well; None to leave it as it is.
     """
     log = now = read_log(events)
-    known_to, evidence, training = None, None, None
-    if behavior is not None:
-        training = BehaviorTraining(now, events, catalog, questions, behavior, progress, config)
-        log, known_to = training.log, training.known_to
-    else:
-        evidence = questions.behavior()
-        known_to = evidence.reached if evidence else None
-    newer = behavior is not None and behavior.update
-    asked = whom_to_ask(log, config, known_to, newer=newer)
-    report = TrainReport(len(asked.users), np.nan, np.nan, False, asked.why)
-    fitted, state = None, None
-    if not asked.why:
+    with ExitStack() as stack:
+        training, trouble = None, ""
+        if behavior is not None:
+            training = stack.enter_context(
+                BehaviorTraining(now, events, catalog, questions, behavior, progress, config)
+            )
+            log, evidence, known = training.log, None, training.old
+        else:
+            evidence, trouble = in_use(questions)
+            known = evidence.state if evidence else None
+        newer = behavior is not None and behavior.update
+        asked = whom_to_ask(log, config, known, newer=newer)
+        report = TrainReport(len(asked.users), np.nan, np.nan, False, asked.why)
+        fitted, state = None, None
+        if not asked.why:
+            if training is not None:
+                evidence = training.evidence(asked)
+            names, pools = collect(log, catalog, questions, signals, progress, asked, evidence)
+            used, near = Mixer(names, theta), Mixer(names, prior)
+            report, fitted = _fit(len(asked.users), pools, used, near, config, asked.judges)
         if training is not None:
-            evidence = training.evidence(asked)
-        names, pools = collect(log, catalog, questions, signals, progress, asked, evidence)
-        used, near = Mixer(names, theta), Mixer(names, prior)
-        report, fitted = _fit(len(asked.users), pools, used, near, config, asked.judges)
-    if training is not None:
-        state, found = training.finish(asked, "" if report.used else report.why)
-        report = replace(report, behavior=found)
-        if state is None and not newer:
-            fitted = None  # these weights are for a model that is not kept
-            report = replace(report, used=False, why=report.why or found.why)
-    by_task: dict[str, Theta | None] = {RANKING: fitted}
-    of_all, opinions = None, read_opinions(events, catalog)
-    if teaches(opinions):
-        judges = [is_judge(user_id, config.held_out) for user_id in opinions.user_ids]
-        in_use = {task: theta_of(task) for task in TASKS}
-        shipped: dict[str, Theta] = {task: shipped_theta(task) for task in TASKS}
-        of_all, of_opinions = train_opinions(
-            opinions, catalog, questions, in_use, shipped, judges, progress, config.seed
-        )
-        by_task.update(of_opinions)
-        fitted_tasks = tuple(task for task, theta in of_opinions.items() if theta is not None)
-        report = replace(report, n_opinions=len(opinions.value), tasks=fitted_tasks)
-    progress("fitting the linear model", 0.0)
-    learned.keep(by_task, fit_linear(now), now.item_ids, of_all, state)
-    if training is not None:
-        training.done()
+            state, found = training.finish(asked, "" if report.used else report.why)
+            report = replace(report, behavior=found)
+            if state is None and not newer:
+                fitted = None  # these weights are for a model that is not kept
+                report = replace(report, used=False, why=report.why or found.why)
+        elif trouble:
+            report = replace(report, behavior=BehaviorReport(why=trouble))
+        opinions = read_opinions(events, catalog)
+        by_task: dict[str, Theta | None] = {RANKING: fitted}
+        of_all = None
+        if teaches(opinions):
+            judges = [is_judge(user_id, config.held_out) for user_id in opinions.user_ids]
+            in_force = {task: theta_of(task) for task in TASKS}
+            shipped: dict[str, Theta] = {task: shipped_theta(task) for task in TASKS}
+            of_all, of_opinions = train_opinions(
+                opinions, catalog, questions, in_force, shipped, judges, progress, config.seed
+            )
+            by_task.update(of_opinions)
+            fitted_tasks = tuple(task for task, theta in of_opinions.items() if theta is not None)
+            report = replace(report, n_opinions=len(opinions.value), tasks=fitted_tasks)
+        progress("fitting the linear model", 0.0)
+        learned.keep(by_task, fit_linear(now), now.item_ids, of_all, state)
+        if training is not None:
+            training.done()
     return report
 
 
@@ -167,7 +174,14 @@ def collect(
     used = [s for s in signals if s.name in LEARNED]
     names = [s.name for s in used]
     progress("fitting the linear model without the answers", 0.0)
-    replay = Replay(log, asked_for.hidden, catalog, questions.current(), behavior=behavior)
+    replay = Replay(
+        log,
+        asked_for.hidden,
+        catalog,
+        questions.current(),
+        behavior=behavior,
+        newest=asked_for.newest,
+    )
     asked = replay.asked(asked_for.users, include_seen=False)
     pools = []
     task = Ranker(used, Mixer(names, {}))

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from pyrec.asking import Asked
+from pyrec import _core
+from pyrec.asking import Asked, unknown_to
 from pyrec.behavior.config import BehaviorConfig
 from pyrec.behavior.content import (
     Content,
@@ -32,13 +32,14 @@ from pyrec.behavior.running import Behavior
 from pyrec.behavior.state import BehaviorState
 from pyrec.behavior.streams import Judged, Streams
 from pyrec.catalog import Catalog
-from pyrec.errors import ModelError, ModelFileError, StoreError
+from pyrec.errors import ModelError, ModelFileError
 from pyrec.events import EventLog
 from pyrec.metrics import ndcg
 from pyrec.questions import Questions
 from pyrec.replay import Flags, Log, read_log
 from pyrec.telling import Told, judged_of, of_users, tell
 from pyrec.train_config import BehaviorAsked, TrainConfig
+from pyrec.training_files import TrainingFiles
 from pyrec.vectors import quantize
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ UPDATE_STEPS = 100
 """How many steps it takes at least."""
 UPDATE_RATE = 0.3
 """Its learning rate, as a share of that of a training."""
-STALE = 0.1
-"""A training that was interrupted goes on without what came since, up to this share of the log."""
+N_JUDGED = 4000
+"""How many of the users who judge are asked at most."""
 
 Progress = Callable[[str, float], None]
 
@@ -94,7 +95,7 @@ class BehaviorTraining:
 
     Attributes:
         log: what is read, as it was when a training that was interrupted began.
-        known_to: up to which event the evidence knows the log; None where it is trained for that.
+        old: the model in use, where it is to be continued; None else.
 
     Args:
         now: the log.
@@ -107,6 +108,7 @@ class BehaviorTraining:
 
     Raises:
         ModelError: PyTorch is not installed.
+        StoreBusyError: another process trains this store's behavior model.
         StoreError: the files that a training is kept in cannot be written.
     """
 
@@ -127,19 +129,28 @@ class BehaviorTraining:
             )
         self._catalog, self._index = catalog, questions.current()
         self._embedding, self._progress = asked.embedding, progress
-        self._checkpoint, self._config = asked.checkpoint, config.behavior
-        self._updates = asked.update
-        self._in_use, self._old = _in_use(questions)
-        until = None if asked.update else as_it_began(now, asked.checkpoint)
-        self.log = now if until is None else read_log(events, until)
-        self.known_to = self._old.reached if asked.update and self._old else None
+        self._config, self._updates = config.behavior, asked.update
+        self._in_use, _ = in_use(questions)
+        self.old = self._in_use.state if self._in_use and asked.update else None
         self._terms = read_terms(catalog, self._index.n_items)
         self._share = 1.0
         self.report = BehaviorReport()
+        self._files = TrainingFiles(asked.checkpoint, "update" if asked.update else "train")
+        reached = self._in_use.state.reached if self._in_use else -1
+        until = self._files.began(now, reached) if len(now.event_id) else None
+        self.log = now if until is None else read_log(events, until)
+
+    def __enter__(self) -> BehaviorTraining:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let others train."""
+        self._files.close()
 
     def evidence(self, asked: Asked) -> Behavior | None:
         """Return a model that has not seen the answers."""
-        return self._in_use if self._updates else self._first(asked.hidden | asked.judged)
+        return self._in_use if self._updates else self._first(asked)
 
     def finish(self, asked: Asked, why: str) -> tuple[BehaviorState | None, BehaviorReport]:
         """Train the model that stays, and let those judge whose answers it does not know.
@@ -151,34 +162,56 @@ class BehaviorTraining:
         Returns:
             What is to be kept, None for nothing, and what was done.
         """
-        if self._updates:
-            if self._old is None:
-                return None, BehaviorReport(why="there is none to go on from; train one first")
-            if not ((self.log.event_id > self._old.reached) & ~asked.judged).any():
-                return None, BehaviorReport(why="nothing came since it was trained")
-            state = self._update(self._old, asked.judged)
-        elif why:
-            return None, BehaviorReport(why=why)
-        else:
-            state = self._final(asked.judged)
+        why = self._why_no_update(asked) if self._updates else why
+        if why:
+            return None, replace(self.report, why=why)
+        state = self._update(self.old, asked.judged) if self.old else self._final(asked.judged)
         fresh = Behavior(state, self._catalog, self._embedding)
-        before = self._judge(self._in_use, asked.judged) if self._in_use else np.nan
-        after = self._judge(fresh, asked.judged)
-        used = not after < before
+        answers, before = asked.judged, np.nan
+        if self._in_use is not None:
+            answers = answers & unknown_to(self._in_use.state, self.log)
+            before = self._judge(self._in_use, asked.judged, answers)
+        after = self._judge(fresh, asked.judged, answers)
+        if self._in_use is not None and not after >= before:
+            worse = "users who judge found it worse than the one in use"
+            why = "nobody could judge it" if np.isnan(after) else worse
         report = replace(
             self.report,
             n_bytes=len(state.pack()),
             before=before,
             after=after,
-            used=used,
-            why="" if used else "users who judge found it worse than the one in use",
+            used=not why,
+            why=why,
         )
-        return state if used else None, report
+        return None if why else state, report
 
-    def _first(self, hidden: Flags) -> Behavior:
-        """Train a model that does not know some events, as long as foretelling them improves."""
-        told = tell(self.log, ~hidden)
-        judged = judged_of(self.log, hidden, told)
+    def done(self) -> None:
+        """Remove what an interrupted training would go on from."""
+        self._files.done()
+
+    def _why_no_update(self, asked: Asked) -> str:
+        """Say why nothing can be continued; empty if something can."""
+        if self.old is None:
+            return "there is none to go on from; train one first"
+        if self.old.embedding and self.old.embedding != self._embedding:
+            return (
+                f"it reads vectors of {self.old.embedding}, which is not the embedding model in "
+                "use; train anew, or go on with that one"
+            )
+        fresh = (self.log.event_id > self.old.reached) & ~asked.judged
+        left = np.bincount(self.log.user[~asked.judged], minlength=len(self.log.user_ids))
+        if not (left[self.log.user[fresh]] >= 2).any():
+            return "nothing came since it was trained"
+        return ""
+
+    def _first(self, asked: Asked) -> Behavior:
+        """Train a model that does not know the answers, as long as foretelling them improves.
+
+        Those of the users who judge the mixer do not count for that.
+        """
+        hidden = asked.hidden | asked.judged
+        told = tell(self.log, ~(hidden | asked.newest))
+        judged = judged_of(self.log, told, asked.hidden & ~asked.judged, ~hidden)
         state, fitted = self._new(told, judged, "first", "learning from histories")
         self._share = fitted.share
         return Behavior(state, self._catalog, self._embedding)
@@ -205,41 +238,48 @@ class BehaviorTraining:
         )
         start = start_from(old, content, streams.n_items, streams.n_actions)
         fitted = self._fit(streams, content, old.table.words, None, config, start, "update")
-        return self._state(fitted, told, content, old.table.words, center, old.steps)
+        state = self._state(fitted, told, content, old.table.words, center)
+        unknown = self.log.event_id[hidden & unknown_to(old, self.log)]
+        return replace(
+            state,
+            config=old.config,
+            embedding=old.embedding,
+            kept_back=np.unique(unknown),
+            steps=old.steps + fitted.steps,
+        )
 
-    def _judge(self, behavior: Behavior, hidden: Flags) -> float:
-        """Return the mean nDCG@10 of users from whom some events were hidden, as it will answer."""
+    def _judge(self, behavior: Behavior, hidden: Flags, answers: Flags) -> float:
+        """Return the mean nDCG@10 of users, as the model will answer them.
+
+        Args:
+            behavior: the model.
+            hidden: (n_events,) bool, what is not told of them.
+            answers: (n_events,) bool, the part of that which is asked for.
+        """
         ptr, order = self.log.by_user()
-        users = np.unique(self.log.user[hidden])
+        users = np.random.default_rng(0).permutation(np.unique(self.log.user[answers]))[:N_JUDGED]
         found = []
         for n, user in enumerate(users.tolist()):
             places = order[ptr[user] : ptr[user + 1]]
-            past, answers = places[~hidden[places]], places[hidden[places]]
-            stream = self.log.stream(past)
-            logits = behavior.logits(stream, self._index)
-            wanted = {self.log.item_ids[i]: 1.0 for i in self.log.item[answers].tolist()}
-            wanted = {item: gain for item, gain in wanted.items() if item not in dict(stream)}
-            if wanted:
-                ranked = [] if logits is None else self._best(logits, [i for i, _ in stream])
-                found.append(ndcg(ranked, wanted, 10))
+            stream = self.log.stream(places[~hidden[places]])
+            seen = dict.fromkeys(item_id for item_id, _ in stream)
+            wanted = [self.log.item_ids[i] for i in self.log.item[places[answers[places]]].tolist()]
+            gains = {item_id: 1.0 for item_id in wanted if item_id not in seen}
+            if gains:
+                logits = behavior.logits(stream, self._index)
+                ranked = [] if logits is None else self._best(logits, list(seen))
+                found.append(ndcg(ranked, gains, 10))
             if n % 100 == 0:
                 self._progress("judging", n / len(users))
         return float(np.mean(found)) if found else np.nan
 
-    def done(self) -> None:
-        """Remove what an interrupted training would go on from."""
-        if self._checkpoint is not None:
-            for path in (self._checkpoint, *map(self._file, ("first", "second", "update"))):
-                if path is not None:
-                    path.unlink(missing_ok=True)
-
     def _best(self, logits: F32, seen: Sequence[str]) -> list[str]:
+        mask = self._index.live.copy()
         rows = self._catalog.idxs(seen)
-        logits[rows[(rows >= 0) & (rows < len(logits))]] = np.nan
-        logits[self._index.live == 0] = np.nan
-        ranked = np.argsort(-np.nan_to_num(logits, nan=-np.inf), kind="stable")[:10]
-        ranked = ranked[~np.isnan(logits[ranked])]
-        return [item.item_id for item in self._catalog.items(ranked.astype(np.int32))]
+        mask[rows[(rows >= 0) & (rows < len(mask))]] = 0
+        ranked = _core.topk(logits, 10, mask)[0].tolist()
+        ids = self._catalog.ids(ranked)
+        return [ids[row] for row in ranked if row in ids]
 
     def _new(
         self, told: Told, judged: Judged | None, name: str, what: str
@@ -249,7 +289,9 @@ class BehaviorTraining:
         center = center_of(self._index) if self._embedding else np.empty(0, np.float32)
         content = self._content(told, words, center)
         fitted = self._fit(told.streams, content, words, judged, self._config, None, name, what)
-        return self._state(fitted, told, content, words, center, 0), fitted
+        state = self._state(fitted, told, content, words, center)
+        kept_back = np.setdiff1d(self.log.event_id, told.event_id)
+        return replace(state, kept_back=kept_back), fitted
 
     def _fit(
         self,
@@ -271,7 +313,7 @@ class BehaviorTraining:
             judged,
             config,
             lambda done: self._progress(what, done),
-            checkpoint=self._file(name),
+            checkpoint=self._files.stage(name),
             start=start,
             share=self._share,
         )
@@ -288,7 +330,6 @@ class BehaviorTraining:
         content: Content,
         words: U32,
         center: F32,
-        steps: int,
     ) -> BehaviorState:
         from pyrec.behavior.export import export
 
@@ -315,9 +356,10 @@ class BehaviorTraining:
             self._embedding if len(center) else "",
             self._config,
             int(self.log.event_id.max()),
-            steps + fitted.steps,
+            np.empty(0, np.int64),
+            fitted.steps,
         )
-        self.report = replace(self.report, n_items=len(told.item_ids), steps=state.steps)
+        self.report = replace(self.report, n_items=len(told.item_ids), steps=fitted.steps)
         return state
 
     def _rows(self, told: Told) -> I32:
@@ -328,41 +370,10 @@ class BehaviorTraining:
     def _content(self, told: Told, words: U32, center: F32) -> Content:
         return content_of(self._terms, self._index, self._rows(told), words, center)
 
-    def _file(self, name: str) -> Path | None:
-        path = self._checkpoint
-        return path.with_name(f"{path.name}-{name}") if path else None
 
-
-def _in_use(questions: Questions) -> tuple[Behavior | None, BehaviorState | None]:
-    """Return the model in use; a damaged one is none, so that a training can replace it."""
+def in_use(questions: Questions) -> tuple[Behavior | None, str]:
+    """Return the behavior model in use, None without one, and what is wrong with it."""
     try:
-        behavior = questions.behavior()
-    except ModelFileError:
-        return None, None
-    return behavior, behavior.state if behavior else None
-
-
-def as_it_began(log: Log, checkpoint: Path | None) -> int | None:
-    """Return the newest event that an interrupted training knows, None where there is none.
-
-    Args:
-        log: as it is now.
-        checkpoint: the path of a training; the file with this very name says what it began with,
-            and says it of a new one from now on.
-
-    Raises:
-        StoreError: that file cannot be written.
-    """
-    if checkpoint is None or not len(log.event_id):
-        return None
-    if checkpoint.exists() and checkpoint.with_name(f"{checkpoint.name}-first").exists():
-        text = checkpoint.read_text("ascii", "replace")
-        if text.isdecimal() and float((log.event_id > int(text)).mean()) <= STALE:
-            return int(text)
-    try:
-        checkpoint.write_text(str(int(log.event_id.max())), "ascii")
-    except OSError as error:
-        raise StoreError(
-            f"{checkpoint} cannot be written ({error}); nothing was changed"
-        ) from error
-    return None
+        return questions.behavior(), ""
+    except ModelFileError as error:
+        return None, str(error)

@@ -59,21 +59,21 @@ def _locked_folder(folder: Path) -> tuple[Path, IO[bytes]]:
     for _ in range(10):
         place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
         try:
-            lock = open(place / _LOCK, "ab")  # noqa: SIM115 - held until the work is done
+            held = open(place / _LOCK, "ab")  # noqa: SIM115 - held until the work is done
         except FileNotFoundError:
             continue  # another process took it for dead before it was locked
-        if _lock(lock) and (place / _LOCK).exists():
+        if lock(held) and (place / _LOCK).exists():
             break
-        lock.close()
+        held.close()
     # A disk without locks ends here as well; nobody can lock there, so nobody removes a folder.
-    return place, lock
+    return place, held
 
 
 def _remove_dead(folder: Path) -> None:
     for place in folder.glob(_PREFIX + "*"):
         try:
-            with open(place / _LOCK, "ab") as lock:
-                if not _lock(lock):
+            with open(place / _LOCK, "ab") as held:
+                if not lock(held):
                     continue
                 # Under the lock, so that its owner cannot just be taking it.
                 shutil.rmtree(place, ignore_errors=True)
@@ -82,7 +82,7 @@ def _remove_dead(folder: Path) -> None:
         shutil.rmtree(place, ignore_errors=True)  # Windows removes no file that is open
 
 
-def _lock(file: IO[bytes]) -> bool:
+def lock(file: IO[bytes]) -> bool:
     """Lock an open file until it is closed; False where another holds it or nothing can lock."""
     try:
         if sys.platform == "win32":

@@ -12,10 +12,18 @@ from pyrec.behavior.export import export
 from pyrec.behavior.fit import fit
 from pyrec.behavior.model import BehaviorModel
 from pyrec.behavior.network import Network
-from pyrec.behavior.running import action_of
 from pyrec.behavior.state import BehaviorState
-from pyrec.behavior.streams import Judged, Streams, epoch, neighbors, window_start, windows
-from pyrec.errors import ModelFileError
+from pyrec.behavior.streams import (
+    Judged,
+    Streams,
+    action_of,
+    epoch,
+    nearest_action,
+    neighbors,
+    window_start,
+    windows,
+)
+from pyrec.errors import EventError, ModelFileError
 from pyrec.vectors import quantize
 
 torch = pytest.importorskip("torch")
@@ -87,6 +95,13 @@ def test_actions_are_tokens_only_where_they_differ():
 def test_actions_are_named_by_kind_and_rating():
     named = [action_of("like", None), action_of("rating", 4.0), action_of("rating", 3.5)]
     assert named == ["like", "rating 4", "rating 3.5"]
+
+
+def test_an_unknown_action_is_read_as_the_nearest_rating_or_the_usual_one():
+    known = ("click", "rating 1", "rating 5")
+    asked = ("rating 5", "rating 3.1", "rating 2.9", "like", "click")
+    assert [nearest_action(name, known) for name in asked] == [2, 2, 1, 0, 0]
+    assert nearest_action("rating 3", ("like",)) == 0
 
 
 def test_neighbors_are_what_stands_near_and_shares_sum_to_one():
@@ -215,6 +230,12 @@ def test_a_seed_gives_the_same_model_and_another_one_another(rng):
     assert not torch.equal(one, other)
 
 
+def test_histories_of_one_event_are_refused(rng):
+    alone = streams_of([1], [2])
+    with pytest.raises(EventError, match="two events"):
+        fit(alone, nothing(3), 0, None, SMALL, lambda share: None)
+
+
 class Killed(BaseException):
     """Stands for a process that ends."""
 
@@ -302,7 +323,10 @@ def state(made):
     ids = tuple(f"i{n}" for n in range(made.n_items))
     bias = made.bias.detach().numpy()
     body = export(made)
-    return BehaviorState(body, ids, ("like",), rows, scales, bias, table, "", made.config, 17, 40)
+    kept_back = np.array([3, 9])
+    return BehaviorState(
+        body, ids, ("like",), rows, scales, bias, table, "", made.config, 17, kept_back, 40
+    )
 
 
 def test_a_state_comes_back_as_it_was_packed():
@@ -311,6 +335,7 @@ def test_a_state_comes_back_as_it_was_packed():
     assert (two.body, two.item_ids, two.actions) == (one.body, one.item_ids, one.actions)
     assert (two.config, two.reached, two.steps) == (one.config, 17, 40)
     assert np.array_equal(two.rows, one.rows)
+    assert np.array_equal(two.kept_back, [3, 9])
     assert two.table.rows == pytest.approx(one.table.rows, abs=0.01)
 
 

@@ -29,8 +29,8 @@ FLOORS = (
     "signals",
     "questions ranking weights",
     "tasks",
-    "indexing replay train_config asking telling train train_behavior train_opinions evaluate"
-    " recommender doctor",
+    "indexing replay train_config asking telling training_files train train_behavior"
+    " train_opinions evaluate recommender doctor",
     "pyrec cli demo demo_page demo_stock report __main__",
 )
 FLOOR = {name: n for n, names in enumerate(FLOORS) for name in names.split()}

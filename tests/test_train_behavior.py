@@ -16,12 +16,17 @@ from click.testing import CliRunner
 
 import pyrec
 from pyrec import linear_model
+from pyrec.asking import is_judge, unknown_to
 from pyrec.behavior.config import BehaviorConfig
 from pyrec.cli import main
 from pyrec.doctor import examine
+from pyrec.errors import StoreBusyError
 from pyrec.evaluate import EvaluateConfig
+from pyrec.replay import read_log
+from pyrec.telling import tell
 from pyrec.train_config import TrainConfig
 from pyrec.types import Event, Item
+from pyrec.workspace import lock
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # with two, small steps wait for each other on a busy machine
@@ -150,14 +155,17 @@ def test_a_slate_is_a_sequence_each_item_after_those_before_it(rec):
     assert len(set(walked)) == 6
     assert "list by beam, each item after those before it" in slate.path
     told = rec.recommend(generate="slate").path
-    assert "no list generated: no behavior model that knows this history" in told
+    assert "no list generated: no behavior model, or it knows nothing of this" in told
 
 
 def test_recommending_writes_nothing_and_answers_the_same_twice(rec):
+    rec.recommend(history=["i3"])
+    before = rec.store.db.conn.total_changes
     one = rec.recommend(history=["i3", "i4"], generate="slate")
     two = rec.recommend(history=["i3", "i4"], generate="slate")
     assert ids(one) == ids(two)
     assert [s.score for s in one] == [s.score for s in two]
+    assert rec.store.db.conn.total_changes == before
 
 
 def test_actions_are_read_where_they_differ(tmp_path):
@@ -200,6 +208,49 @@ def test_an_update_learns_what_came_since(rec):
     assert "i11" in ids(rec.recommend(history=["i9", "i10"]))[:3]  # what it knew
 
 
+def test_an_update_of_users_with_one_event_ends_and_says_so(rec):
+    rec.feedback("visitor", "i3", "click")
+    report = rec.train(behavior="update", config=CONFIG)
+    assert report.behavior.why == "nothing came since it was trained"
+
+
+def test_an_update_keeps_the_recipe_of_the_model(rec):
+    for n in range(2):
+        rec.add_events(walks([f"w{n}{k}" for k in range(30)], np.random.default_rng(n), at=8e6 + n))
+        rec.train(behavior="update", config=TrainConfig())  # whose width is another
+        assert rec.learned.behavior().config == CONFIG.behavior
+
+
+def test_nobody_who_judges_is_nobody_who_agrees(rec, monkeypatch):
+    rec.add_events(walks([f"w{n}" for n in range(30)], np.random.default_rng(8), at=8e6))
+    monkeypatch.setattr("pyrec.train_behavior.BehaviorTraining._judge", lambda *_: np.nan)
+    report = rec.train(behavior="update", config=CONFIG)
+    assert not report.behavior.used
+    assert report.behavior.why == "nobody could judge it"
+
+
+def test_what_training_kept_back_is_known_later_whatever_else_comes(rec):
+    state = rec.learned.behavior()
+    log = read_log(rec.events)
+    kept = set(state.kept_back.tolist())
+    assert 20 < len(kept) < 60
+    rec.add_events(
+        Event("u1", f"i{n % N_ITEMS}", "click", None, 9e6 + n) for n in range(500)
+    )  # long now, and no judge's last event is the one that was hidden
+    unknown = unknown_to(state, read_log(rec.events))
+    assert unknown.sum() == len(kept) + 500
+    assert kept == set(log.event_id[unknown_to(state, log)].tolist())
+
+
+def test_judges_are_drawn_evenly_whatever_the_names_are():
+    for pattern in ("u{}", "{}", "user{:05d}", "{:08x}", "顾客{}"):
+        names = [pattern.format(n) for n in range(10_000)]
+        judges = [name for name in names if is_judge(name, 0.2)]
+        assert 0.18 < len(judges) / 10_000 < 0.22
+        among = [name for name in judges if is_judge(name, 0.2, "among those")]
+        assert 0.15 < len(among) / len(judges) < 0.25
+
+
 def test_an_update_without_anything_new_or_to_go_on_from_says_so(rec, tmp_path):
     before = rec.learned.behavior()
     report = rec.train(behavior="update", config=CONFIG)
@@ -228,19 +279,21 @@ def test_plain_training_leaves_it_and_asks_only_those_whose_answers_it_does_not_
     before = rec.learned.behavior()
     few = rec.train(config=CONFIG)
     assert not few.used
-    assert "too few users whose answers the behavior model does not know" in few.why
+    assert "too few users whose answers the behavior model knows not" in few.why
     rec.add_events(walks([f"v{n}" for n in range(300)], np.random.default_rng(4), at=2e6))
     report = rec.train(config=CONFIG)
+    assert report.used
     assert report.behavior is None
-    assert 50 <= report.n_users < 160  # about a fifth of 500
+    assert 300 < report.n_users < 360  # all who are new, and about a fifth of 200
     assert rec.learned.behavior().body == before.body
     assert any(rec.theta["behavior"])
 
 
 def test_evaluation_asks_those_whose_answers_it_does_not_know(rec):
     found = rec.evaluate(EvaluateConfig(split="last"))
-    assert "does not know" in found.settings["behavior model"]
     assert 20 < found.n_users < 60  # about a fifth of 200
+    told = f"{found.n_users} of 200 users are asked, whose answers it does not know"
+    assert found.settings["behavior model"] == told
     assert found.systems[0].measured["ndcg"].mean.mean > 0.8
     # In a part of everybody's history drawn anew it knows everything.
     random = rec.evaluate(EvaluateConfig(split="random"))
@@ -248,7 +301,8 @@ def test_evaluation_asks_those_whose_answers_it_does_not_know(rec):
     # What came since it was trained it knows of nobody.
     rec.add_events(walks([f"v{n}" for n in range(50)], np.random.default_rng(6), at=9e6))
     later = rec.evaluate(EvaluateConfig(split="temporal", share=0.05))
-    assert "does not know" in later.settings["behavior model"]
+    n = later.settings["users drawn"]
+    assert later.settings["behavior model"].startswith(f"{n} of {n} users")
 
 
 def test_the_doctor_knows_it(rec, path):
@@ -263,10 +317,95 @@ def test_the_command_says_what_was_trained_and_what_a_flag_needs(rec, path):
     rec.close()
     told = CliRunner().invoke(main, ["train", "--behavior", "--update", "--db", str(path)])
     assert told.exit_code == 0
-    assert "behavior model: none was trained: nothing came since it was trained" in told.output
+    assert "behavior model: nothing new is used: nothing came since it was trained" in told.output
     wrong = CliRunner().invoke(main, ["train", "--update", "--db", str(path)])
     assert wrong.exit_code == 2
     assert "--behavior" in wrong.output
+
+
+# Beside others
+
+VECTORS = "multilingual-e5-small"
+
+
+@pytest.fixture(scope="module")
+def with_vectors(tmp_path_factory):
+    """The same with vectors of an embedding model."""
+    path = tmp_path_factory.mktemp("vectors") / "shop.db"
+    with pyrec.open(path, text_model=None, embedding_model=VECTORS) as rec:
+        rec.add_items(items())
+        for _ in rec.index():
+            pass
+        rec.add_events(walks([f"u{n}" for n in range(200)], np.random.default_rng(3)))
+        assert rec.train(behavior=True, config=CONFIG).behavior.used
+    return path
+
+
+def test_vectors_are_read_and_a_store_without_their_model_answers(with_vectors, tmp_path):
+    path = Path(shutil.copy(with_vectors, tmp_path / "shop.db"))
+    with pyrec.open(path, text_model=None, embedding_model=VECTORS) as rec:
+        assert rec.learned.behavior().embedding == VECTORS
+        by_behavior_alone(rec)
+        rec.add_items([Item("wordless", "xyzzy"), Item("new", "green thing")])
+        assert "wordless" not in ids(rec.recommend(history=["i1"], k=N_ITEMS))
+        for _ in rec.index():
+            pass
+        # Its vector came later: it has a row now, and nothing else changed.
+        found = ids(rec.recommend(history=["i1"], k=N_ITEMS))
+        assert {"wordless", "new"} <= {*found, *ids(rec.recommend(history=["i0"], k=N_ITEMS))}
+        assert "i2" in found[:2]
+    with opened(path) as rec:
+        by_behavior_alone(rec)
+        found = ids(rec.recommend(history=["i1"], k=N_ITEMS + 2))
+        assert "new" in found  # by its words
+        assert "wordless" not in found
+        rec.add_events(walks([f"w{n}" for n in range(30)], np.random.default_rng(8), at=8e6))
+        report = rec.train(behavior="update", config=CONFIG)
+        assert "reads vectors of multilingual-e5-small" in report.behavior.why
+
+
+def test_lists_shown_leave_what_was_taken_in_sight(rec):
+    for k in range(3):
+        rec.feedback("v", f"i{10 + k}", "purchase")
+    rec.events.append_many(Event("v", f"i{n % 5}", "impression", n % 10) for n in range(250))
+    assert rec.question(user="v").stream == [(f"i{10 + k}", "purchase") for k in range(3)]
+    assert "i13" in ids(by_behavior_alone(rec).recommend(user="v"))[:2]
+
+
+def test_a_long_history_is_read_from_the_same_place_for_a_while(rec):
+    starts = []
+    for n in range(40):
+        rec.feedback("v", f"i{n % N_ITEMS}", "purchase")
+        starts.append(n + 1 - len(rec.question(user="v").stream))
+    assert sorted(set(starts)) == [0, 5, 10, 15, 20, 25, 30]
+
+
+def test_what_was_disliked_is_not_read_and_a_low_rating_is(rec):
+    rec.feedback("v", "i3", "purchase")
+    rec.feedback("v", "i9", "rating", 1.0)
+    rec.feedback("v", "i3", "dislike")
+    assert rec.question(user="v").stream == [("i9", "rating 1")]
+
+
+def test_ratings_of_many_values_are_a_few_actions(tmp_path):
+    rng = np.random.default_rng(0)
+    with opened(tmp_path / "rated.db") as rec:
+        rec.add_items(items())
+        rec.add_events(
+            Event(e.user_id, e.item_id, "rating", float(rng.uniform(1, 5)), e.at)
+            for e in walks([f"u{n}" for n in range(60)], rng)
+        )
+        log = read_log(rec.events)
+        told = tell(log, np.ones(len(log.user), bool))
+        assert len(told.actions) == 20
+        values = [float(name.split()[1]) for name in told.actions]
+        assert (min(values), max(values)) == (pytest.approx(1, abs=0.3), pytest.approx(5, abs=0.3))
+
+
+def test_a_list_longer_than_the_beam_goes_on_in_the_usual_order(rec):
+    by_behavior_alone(rec)
+    found = ids(rec.recommend(history=["i3", "i4"], generate="slate", k=N_ITEMS))
+    assert len(found) == len(set(found)) == N_ITEMS - 2
 
 
 # What can go wrong
@@ -286,7 +425,7 @@ def test_few_users_or_items_train_nothing_and_say_why(tmp_path, n_users, n_items
         assert ids(rec.recommend(user="u0", include_seen=True))
 
 
-def test_three_items_and_many_users_train_or_say_why(tmp_path):
+def test_three_items_and_many_users_train(tmp_path):
     with opened(tmp_path / "three.db") as rec:
         rec.add_items(items(3))
         rec.add_events(
@@ -295,8 +434,8 @@ def test_three_items_and_many_users_train_or_say_why(tmp_path):
             for k in range(3)
         )
         report = rec.train(behavior=True, config=CONFIG)
-        assert report.behavior.used or report.behavior.why
-        assert ids(rec.recommend(history=["i0"]))
+        assert np.isfinite(report.behavior.after) or report.behavior.why
+        assert set(ids(rec.recommend(history=["i0"]))) == {"i1", "i2"}
 
 
 def test_without_torch_it_says_what_to_install_and_the_model_before_answers(path):
@@ -322,6 +461,34 @@ def test_a_damaged_model_is_told_and_the_others_answer(rec):
         slate = again.recommend(history=["i0", "i1"])
         assert ids(slate)
         assert any("damaged" in step and "train it again" in step for step in slate.path)
+        assert "damaged" in again.evaluate().settings["behavior model"]
+        found = {finding.name: finding for finding in examine(Path(again.store.path))}
+        assert found["behavior model"].state == "broken"
+        report = again.train(config=CONFIG)  # the others are trained, without it
+        assert report.used
+        assert "damaged" in report.behavior.why
+        assert again.train(behavior=True, config=CONFIG).behavior.used
+        assert not any("damaged" in s for s in again.recommend(history=["i0"]).path)
+
+
+def test_two_trainings_at_once_do_not_meet(rec, path):
+    with open(path.with_name("shop.db-behavior"), "a+b") as held:
+        assert lock(held)
+        with pytest.raises(StoreBusyError, match="another process trains"):
+            rec.train(behavior=True, config=CONFIG)
+    assert rec.train(behavior="update", config=CONFIG).behavior.why
+
+
+def test_a_kill_after_all_was_kept_trains_what_came_since(rec, path, monkeypatch):
+    rec.add_events(walks([f"v{n}" for n in range(30)], np.random.default_rng(5), at=3e6))
+    monkeypatch.setattr("pyrec.training_files.TrainingFiles.done", lambda self: None)
+    rec.train(behavior=True, config=CONFIG)
+    monkeypatch.undo()
+    assert path.with_name("shop.db-behavior-first").exists()
+    rec.add_events(walks([f"w{n}" for n in range(10)], np.random.default_rng(5), at=3e6))
+    rec.train(behavior=True, config=CONFIG)
+    assert not path.with_name("shop.db-behavior-first").exists()
+    assert rec.learned.behavior().reached == 200 * 6 + 30 * 6 + 10 * 6
 
 
 def test_a_model_of_another_database_says_nothing_of_items_it_does_not_know(rec, tmp_path):

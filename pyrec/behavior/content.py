@@ -49,8 +49,16 @@ class Content:
 
 @dataclass(frozen=True)
 class Terms:
-    """The terms of all rows of a catalog: ptr (n_items + 1,), terms and weights row by row."""
+    """The terms of rows of a catalog.
 
+    Attributes:
+        rows: (n,) int32, ascending, which rows were read.
+        ptr: (n_items + 1,) int64, of all rows of the catalog; the others are empty.
+        term: (n_terms_in_all,) uint32 hashes.
+        weight: (n_terms_in_all,) float32.
+    """
+
+    rows: I32
     ptr: I64
     term: U32
     weight: F32
@@ -69,7 +77,8 @@ def read_terms(catalog: Catalog, n_items: int, since: int = -1) -> Terms:
     ordered = [parts[row] for row in sorted(parts)]
     term = np.concatenate([np.empty(0, np.uint32), *(t for t, _ in ordered)])
     weight = np.concatenate([np.empty(0, np.float32), *(w for _, w in ordered)])
-    return Terms(np.concatenate([[0], np.cumsum(counts)]), term, weight)
+    ptr = np.concatenate([[0], np.cumsum(counts)])
+    return Terms(np.array(sorted(parts), np.int32), ptr, term, weight)
 
 
 def choose_words(terms: Terms, rows: I32, most: int) -> U32:
@@ -148,8 +157,9 @@ class ContentTable:
     def rows_of(self, content: Content) -> F32:
         """Return (n, width) float32, zeros where nothing is known."""
         n = len(content.ptr) - 1
-        rows = content.vectors @ self.projection if len(self.center) else np.zeros((n, self.width))
-        rows = rows.astype(np.float32)
+        rows = np.zeros((n, self.width), np.float32)
+        if content.vectors.shape[1]:
+            rows += content.vectors @ self.projection
         item = np.repeat(np.arange(n), np.diff(content.ptr))
         np.add.at(rows, item, self.rows[content.word] * content.weight[:, None])
         return rows

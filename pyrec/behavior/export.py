@@ -17,6 +17,7 @@ import torch
 from pyrec.behavior.content import Content
 from pyrec.behavior.network import EPSILON, ROPE_BASE, Network
 from pyrec.behavior.state import BehaviorState
+from pyrec.errors import ModelFileError, StoreError
 from pyrec.llama import requantize
 from pyrec.memory_file import memory_file
 
@@ -27,15 +28,24 @@ def export(network: Network, *, kind: str = "Q8_0") -> bytes:
     Args:
         network: a trained one.
         kind: `F32`, or a kind that `llama.requantize` knows.
+
+    Raises:
+        StoreError: there is no room for temporary files.
     """
-    with tempfile.TemporaryDirectory(prefix="pyrec-") as folder:
-        path = Path(folder, "body.gguf")
-        _write(network, path)
-        if kind != "F32":
-            small = Path(folder, "small.gguf")
-            requantize(path, small, kind)
-            path = small
-        return path.read_bytes()
+    try:
+        with tempfile.TemporaryDirectory(prefix="pyrec-") as folder:
+            path = Path(folder, "body.gguf")
+            _write(network, path)
+            if kind != "F32":
+                small = Path(folder, "small.gguf")
+                requantize(path, small, kind)
+                path = small
+            return path.read_bytes()
+    except (OSError, ModelFileError) as error:
+        raise StoreError(
+            f"the model cannot be written to {tempfile.gettempdir()} ({error}); make room there "
+            "and train again. The model in use stays"
+        ) from error
 
 
 def _write(network: Network, path: Path) -> None:

@@ -27,7 +27,7 @@ from pyrec.behavior.config import BehaviorConfig
 from pyrec.behavior.content import Content
 from pyrec.behavior.network import Network
 from pyrec.behavior.streams import Judged, Streams, Window, epoch, neighbors, window_start, windows
-from pyrec.errors import StoreError
+from pyrec.errors import EventError, StoreError
 
 I32 = npt.NDArray[np.int32]
 
@@ -88,6 +88,7 @@ def fit(
 
     Raises:
         StoreError: the checkpoint cannot be written, say on a full disk.
+        EventError: no history holds two events.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)
@@ -131,6 +132,8 @@ class _Training:
         share_of = torch.from_numpy(counts / max(len(streams.item), 1))
         self._popularity = share_of.float().to(self.device)
         self._cut = windows(streams, config.length)
+        if not self._cut:
+            raise EventError("no history holds two events: there is nothing to foretell")
         self._epoch, self._first = 0, 0
         self._batches = self._batches_of(0)
         per_epoch = len(self._batches)

@@ -28,6 +28,8 @@ N_USERS = 8
 """Of how many users what was read is kept."""
 N_BEAMS = 8
 """Branches that may be alive at once."""
+N_MORE = 20
+"""How many items may continue a history."""
 
 
 class BehaviorModel(LanguageModel):
@@ -38,7 +40,7 @@ class BehaviorModel(LanguageModel):
         rows: (n_tokens, width) int8, of any length; further ones may follow by `extend`.
         bias: (n_tokens,) float32.
         temperature: what a cosine is multiplied by.
-        n_ctx: tokens of one history and of what continues it.
+        n_ctx: tokens of one history.
 
     Raises:
         ModelFileError: the body is no model, or not as wide as the rows.
@@ -52,7 +54,7 @@ class BehaviorModel(LanguageModel):
             file.flush()
             super().__init__(
                 Path("behavior model"),
-                n_ctx=(N_USERS + 1) * n_ctx,
+                n_ctx=N_USERS * n_ctx + N_BEAMS * N_MORE * 2,
                 n_branches=N_BEAMS,
                 n_slots=N_USERS,
                 batch_width=self._width,
@@ -80,6 +82,15 @@ class BehaviorModel(LanguageModel):
             self._scales = np.concatenate([self._scales, scales])
             self._bias = np.concatenate([self._bias, bias])
             self.n_vocab = len(self._rows)
+
+    def cut(self, n: int) -> None:
+        """Take away all tokens but the first n, and what was read of anybody."""
+        with self.lock:
+            self._rows, self._scales, self._bias = self._rows[:n], self._scales[:n], self._bias[:n]
+            self.n_vocab = n
+            llama.llama_memory_clear(self._memory, True)
+            self._held = {slot: [] for slot in self._held}
+            self._branches = []
 
     def read(self, tokens: Sequence[int]) -> Logits:
         """Read a history, from where the same one was left if it is still kept.

@@ -6,7 +6,7 @@ Items that came after training get a row from their words and vectors, appended 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pyrec.behavior.content import content_of, read_terms
 from pyrec.behavior.model import BehaviorModel
 from pyrec.behavior.state import BehaviorState
-from pyrec.behavior.streams import window_start
+from pyrec.behavior.streams import action_of, nearest_action, window_start
 from pyrec.catalog import Catalog
 from pyrec.index import Index
 from pyrec.types import Event
@@ -27,11 +27,6 @@ Stream = Sequence[tuple[str, str]]
 """What somebody took, oldest first: item ids, and how as `action_of` names it; "" for the usual."""
 
 
-def action_of(kind: str, value: float | None) -> str:
-    """Name an action: the kind of an event, a rating with its value."""
-    return kind if value is None or kind != "rating" else f"rating {value:g}"
-
-
 def stream_of(events: Sequence[Event]) -> Stream:
     """Return events as a stream."""
     return [(event.item_id, action_of(event.kind, event.value)) for event in events]
@@ -42,7 +37,6 @@ class Behavior:
 
     Attributes:
         state: what training left.
-        reached: the newest event that it was trained on.
 
     Args:
         state: what training left.
@@ -52,7 +46,6 @@ class Behavior:
 
     def __init__(self, state: BehaviorState, catalog: Catalog, embedding: str) -> None:
         self.state = state
-        self.reached = state.reached
         self._catalog = catalog
         self._uses_vectors = embedding == state.embedding
         length = state.config.length * (2 if state.has_actions else 1)
@@ -63,9 +56,8 @@ class Behavior:
         self.model = BehaviorModel(state.body, rows, bias, state.config.temperature, length + 1)
         self._lock = self.model.lock  # one for both: lists by beam hold it and look up tokens
         self._token_of_id = {item_id: token for token, item_id in enumerate(state.item_ids)}
-        first = len(state.item_ids)
-        self._token_of_action = {name: first + n for n, name in enumerate(state.actions)}
-        self._version = -1
+        self._action_of: dict[str, int] = {}
+        self._versions = (-1, -1)
         self._tokens = np.empty(0, np.int32)
 
     def close(self) -> None:
@@ -79,30 +71,51 @@ class Behavior:
     def tokens(self, index: Index) -> I32:
         """Return the token of each row of the catalog, (n_items,) int32, -1 where it has none."""
         with self._lock:
-            if index.version > self._version or len(self._tokens) < index.n_items:
+            newer = (index.version, index.vectors_version) != self._versions
+            if newer and index.version >= self._versions[0]:
                 self._follow(index)
             return self._tokens[: index.n_items]
 
     def _follow(self, index: Index) -> None:
-        ids = list(self._token_of_id)
-        rows = self._catalog.idxs(ids).astype(np.int64)
-        tokens = np.full(index.n_items, -1, np.int32)
-        inside = (rows >= 0) & (rows < index.n_items)
-        tokens[rows[inside]] = np.fromiter(self._token_of_id.values(), np.int32, len(ids))[inside]
-        fresh = np.flatnonzero((tokens < 0) & (index.live != 0)).astype(np.int32)
-        if len(fresh):
-            table = self.state.table
-            terms = read_terms(self._catalog, index.n_items, self._version)
-            center = table.center if self._uses_vectors else table.center[:0]
-            content = content_of(terms, index, fresh, table.words, center)
-            known = fresh[content.described]
-            vectors = table.rows_of(content)[content.described]
-            added = np.arange(self.model.n_vocab, self.model.n_vocab + len(known), dtype=np.int32)
-            self.model.extend(quantize(vectors)[0], np.full(len(known), table.bias, np.float32))
-            tokens[known] = added
-            items = self._catalog.items(known)
-            self._token_of_id |= {i.item_id: int(t) for i, t in zip(items, added, strict=True)}
-        self._tokens, self._version = tokens, index.version
+        since, vectors_version = self._versions
+        tokens = np.full(max(index.n_items, len(self._tokens)), -1, np.int32)
+        tokens[: len(self._tokens)] = self._tokens
+        if since < 0:
+            rows = self._catalog.idxs(self.state.item_ids)
+            inside = (rows >= 0) & (rows < index.n_items)
+            tokens[rows[inside]] = np.flatnonzero(inside)
+        if self._uses_vectors and vectors_version not in (-1, index.vectors_version):
+            # Vectors came: rows that were made from content are made again.
+            self.model.cut(self._unknown + 1)
+            tokens[tokens > self._unknown] = -1
+            since = -1
+        if (tokens[: index.n_items][index.live != 0] < 0).any():
+            self._add(index, tokens, since)
+        self._tokens, self._versions = tokens, (index.version, index.vectors_version)
+
+    def _add(self, index: Index, tokens: I32, since: int) -> None:
+        """Give rows of the catalog that changed and have no token one, where anything is known."""
+        terms = read_terms(self._catalog, index.n_items, since)
+        fresh = terms.rows[(tokens[terms.rows] < 0) & (index.live[terms.rows] != 0)]
+        # Another process may have removed some meanwhile.
+        titles = self._catalog.ids(fresh)
+        fresh = fresh[[row in titles for row in fresh.tolist()]]
+        known = np.array(
+            [self._token_of_id.get(titles[row], -1) for row in fresh.tolist()], np.int32
+        )
+        back = (known >= 0) & (known < self._unknown)  # removed once, and here again
+        tokens[fresh[back]] = known[back]
+        fresh = fresh[~back]
+        center = self.state.table.center[: None if self._uses_vectors else 0]
+        content = content_of(terms, index, fresh, self.state.table.words, center)
+        fresh = fresh[content.described]
+        vectors = self.state.table.rows_of(content)[content.described]
+        first = self.model.n_vocab
+        self.model.extend(
+            quantize(vectors)[0], np.full(len(fresh), self.state.table.bias, np.float32)
+        )
+        tokens[fresh] = np.arange(first, first + len(fresh), dtype=np.int32)
+        self._token_of_id |= {titles[row]: int(tokens[row]) for row in fresh.tolist()}
 
     def encode(self, stream: Stream) -> list[int]:
         """Return the part of a history that the model reads, as tokens; unknown items fall out."""
@@ -113,11 +126,9 @@ class Behavior:
         return [token for item, action in known for token in (item, self._action(action))]
 
     def _action(self, name: str) -> int:
-        found = self._token_of_action.get(name)
-        if found is None:
-            found = _nearest(name, self._token_of_action)
-            self._token_of_action[name] = found
-        return found
+        if name not in self._action_of:
+            self._action_of[name] = nearest_action(name, self.state.actions)
+        return len(self.state.item_ids) + self._action_of[name]
 
     def logits(self, stream: Stream, index: Index) -> F32 | None:
         """Say how likely each item follows a history.
@@ -183,13 +194,3 @@ def by_row(logits: F32, tokens: I32) -> F32:
     found: F32 = logits[np.maximum(tokens, 0)]
     found[tokens < 0] = np.nan
     return found
-
-
-def _nearest(name: str, known: Mapping[str, int]) -> int:
-    """Return the token of a rating's nearest known value; of anything else, the usual action."""
-    usual = min(known.values())
-    kind, _, value = name.partition(" ")
-    ratings = {float(n.split(" ")[1]): token for n, token in known.items() if " " in n}
-    if kind != "rating" or not value or not ratings:
-        return usual
-    return ratings[min(ratings, key=lambda other: abs(other - float(value)))]

@@ -21,6 +21,7 @@ from pyrec.vectors import quantize
 
 F32 = npt.NDArray[np.float32]
 I8 = npt.NDArray[np.int8]
+I64 = npt.NDArray[np.int64]
 
 FORMAT = 1
 
@@ -39,7 +40,8 @@ class BehaviorState:
         table: makes rows of items that it does not know.
         embedding: the model whose vectors the table reads; empty for none.
         config: the recipe.
-        reached: the newest event that training saw, by `event_id`.
+        reached: the newest event of the log that it was trained on, by `event_id`.
+        kept_back: (n,) int64, ascending, the events up to that one that training did not see.
         steps: how many steps it was trained.
     """
 
@@ -53,6 +55,7 @@ class BehaviorState:
     embedding: str
     config: BehaviorConfig
     reached: int
+    kept_back: I64
     steps: int
 
     @property
@@ -81,6 +84,7 @@ class BehaviorState:
             rows=self.rows,
             scales=self.scales,
             bias=self.bias,
+            kept_back=self.kept_back,
             word_hashes=self.table.words,
             words=words,
             word_scales=scales,
@@ -104,10 +108,11 @@ class BehaviorState:
             )
         with np.load(io.BytesIO(packed[32:]), allow_pickle=False) as data:
             facts = json.loads(bytes(data["facts"]))
-            if facts["format"] != FORMAT:
+            same = facts["config"].keys() == vars(BehaviorConfig()).keys()
+            if facts["format"] != FORMAT or not same:
                 raise ModelFileError(
-                    f"the behavior model of this store has the format {facts['format']}, this "
-                    f"pyrec reads {FORMAT}; update pyrec, or train it again"
+                    "the behavior model of this store was trained by another version of pyrec; "
+                    "update pyrec, or train it again with `pyrec train --behavior`"
                 )
             table = ContentTable(
                 data["word_hashes"],
@@ -127,5 +132,6 @@ class BehaviorState:
                 facts["embedding"],
                 BehaviorConfig(**facts["config"]),
                 facts["reached"],
+                data["kept_back"],
                 facts["steps"],
             )

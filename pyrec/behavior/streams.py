@@ -25,6 +25,25 @@ GAP_DECAY = 0.8
 """What each further step takes off."""
 
 
+N_LEVELS = 20
+"""How many values of ratings are actions of their own; of more, each is read as the nearest."""
+
+
+def action_of(kind: str, value: float | None) -> str:
+    """Name an action: the kind of an event, a rating with its value."""
+    return kind if value is None or kind != "rating" else f"rating {value:g}"
+
+
+def nearest_action(name: str, known: Sequence[str]) -> int:
+    """Return the place of an action among known ones: itself, a rating near it, or the first."""
+    if name in known:
+        return known.index(name)
+    ratings = {n: float(other[7:]) for n, other in enumerate(known) if other.startswith("rating ")}
+    if not name.startswith("rating ") or not ratings:
+        return 0
+    return min(ratings, key=lambda n: abs(ratings[n] - float(name[7:])))
+
+
 @dataclass(frozen=True)
 class Streams:
     """What users took, in order, and how.

@@ -186,7 +186,7 @@ def _outcome(report: TrainReport) -> str:
 def _of_behavior(report: BehaviorReport) -> str:
     """Say what training did for the behavior model."""
     if not report.steps:
-        return f"behavior model: none was trained: {report.why}"
+        return f"behavior model: nothing new is used: {report.why}"
     size = f"{plural(report.n_items, 'item')}, {report.n_bytes / 1e6:.1f} MB"
     told = (
         f"behavior model: {size}, {report.steps} steps on {report.device} in {report.seconds:.0f} s"

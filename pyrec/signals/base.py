@@ -63,7 +63,8 @@ class Question:
             first; all of them, where `history` is the newest.
         ages: (n,) float32, how many steps of time before the newest each was.
         linear: the linear item model by item numbers, None where none was fitted.
-        stream: what `taken` is, with how it was taken, as the behavior model reads it.
+        stream: the newest of what the user took, with how, for the behavior model; a low rating
+            too, but nothing that was disliked.
         behavior: the behavior model, None where none was trained.
         trouble: why something that was set up is left out, for people to read; empty for nothing.
         scores: of the whole catalog by signal, computed once per question.

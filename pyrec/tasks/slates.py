@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pyrec.behavior.model import N_MORE
 from pyrec.ranking import Ranker
 from pyrec.signals.base import F32, I32, Question
 from pyrec.signals.behavior import Behavior, likelihoods
@@ -38,7 +39,7 @@ def generate(
         ranker: the signals and their weights.
         pool: (n,) int32, the candidates.
         values: (n, n_signals) float32, what the signals say of them before anything is chosen.
-        k: how many items at most.
+        k: how many items at most; no more than `N_MORE` come.
 
     Returns:
         Places in the pool in the order of the list; None where the behavior model has no weight or
@@ -53,7 +54,7 @@ def generate(
         if start is None:
             return None
         beginnings, parents = [_Beginning((), 0.0, values)], [start]
-        for _ in range(min(k, len(pool))):
+        for _ in range(min(k, len(pool), N_MORE)):
             found = [
                 (begun.logprob + logprob, number, place)
                 for number, begun in enumerate(beginnings)
@@ -84,9 +85,10 @@ def _best(question: Question, ranker: Ranker, begun: _Beginning) -> list[tuple[f
 
 
 def _anew(values: F32, column: int, logits: F32, chosen: tuple[int, ...]) -> F32:
-    """Return the values of the pool after the behavior model read what was chosen."""
+    """Return the values of the pool after the model read what was chosen, unknown for that."""
     left = np.ones(len(values), np.uint8)
     left[list(chosen)] = 0
     changed: F32 = values.copy()
     changed[:, column] = likelihoods(logits, left)
+    changed[list(chosen)] = np.nan
     return changed
