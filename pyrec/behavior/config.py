@@ -37,7 +37,7 @@ class BehaviorConfig:
     n_heads: int = 1
     feed_forward: int = 512
     length: int = 50
-    temperature: float = 10.0
+    temperature: float = 14.0
     smoothing: float = 0.5
     n_neighbors: int = 50
     dropout: float = 0.3

@@ -105,7 +105,7 @@ def fit(
     while training.step < last and not training.is_over:
         training.advance()
         if judged is not None and (training.step % training.every == 0 or training.step == last):
-            training.judge(_ndcg(network, judged))
+            training.judge(_gain(network, judged))
         if time.monotonic() - saved > CHECKPOINT_S:
             kept.save(training)
             saved = time.monotonic()
@@ -270,8 +270,11 @@ def _encode(
 
 
 @torch.no_grad()
-def _ndcg(network: Network, judged: Judged) -> float:
-    """Return the mean nDCG@10 of judged users, what they have left out."""
+def _gain(network: Network, judged: Judged) -> float:
+    """Return the mean discount of what judged users took, wherever it stands.
+
+    That is nDCG without a cut: with one, most users say nothing, and chance stops a training.
+    """
     network.eval()
     streams, config = judged.streams, network.config
     device = network.bias.device
@@ -296,11 +299,9 @@ def _ndcg(network: Network, judged: Judged) -> float:
         for user, of_user in zip(some, scores, strict=True):
             taken = streams.item[streams.ptr[user] : streams.ptr[user + 1]]
             of_user[torch.from_numpy(taken.astype(np.int64)).to(device)] = -torch.inf
-        best = torch.topk(scores, min(10, n_items), dim=1).indices.cpu().numpy()
-        for user, ranked in zip(some, best, strict=True):
-            found = np.isin(ranked, judged.answers[user])
-            gains = 1.0 / np.log2(np.arange(2, 2 + len(ranked)))
-            total += float(gains[found].sum() / gains[: len(judged.answers[user])].sum())
+            answers = torch.from_numpy(judged.answers[user].astype(np.int64)).to(device)
+            ranks = (of_user[None] > of_user[answers, None]).sum(dim=1)
+            total += float((1.0 / torch.log2(2.0 + ranks)).mean())
     network.train()
     return total / max(len(users), 1)
 
