@@ -71,8 +71,8 @@ class Behavior:
     def tokens(self, index: Index) -> I32:
         """Return the token of each row of the catalog, (n_items,) int32, -1 where it has none."""
         with self._lock:
-            newer = (index.version, index.vectors_version) != self._versions
-            if newer and index.version >= self._versions[0]:
+            wanted, reached = (index.version, index.vectors_version), self._versions
+            if wanted != reached and all(a >= b for a, b in zip(wanted, reached, strict=True)):
                 self._follow(index)
             return self._tokens[: index.n_items]
 
@@ -88,6 +88,8 @@ class Behavior:
             # Vectors came: rows that were made from content are made again.
             self.model.cut(self._unknown + 1)
             tokens[tokens > self._unknown] = -1
+            kept = {i: t for i, t in self._token_of_id.items() if t < self._unknown}
+            self._token_of_id = kept
             since = -1
         if (tokens[: index.n_items][index.live != 0] < 0).any():
             self._add(index, tokens, since)
@@ -98,11 +100,10 @@ class Behavior:
         terms = read_terms(self._catalog, index.n_items, since)
         fresh = terms.rows[(tokens[terms.rows] < 0) & (index.live[terms.rows] != 0)]
         # Another process may have removed some meanwhile.
-        titles = self._catalog.ids(fresh)
-        fresh = fresh[[row in titles for row in fresh.tolist()]]
-        known = np.array(
-            [self._token_of_id.get(titles[row], -1) for row in fresh.tolist()], np.int32
-        )
+        ids = self._catalog.ids(fresh)
+        fresh = fresh[[row in ids for row in fresh.tolist()]]
+        held = [self._token_of_id.get(ids[row], -1) for row in fresh.tolist()]
+        known = np.array(held, np.int32)
         back = (known >= 0) & (known < self._unknown)  # removed once, and here again
         tokens[fresh[back]] = known[back]
         fresh = fresh[~back]
@@ -115,7 +116,7 @@ class Behavior:
             quantize(vectors)[0], np.full(len(fresh), self.state.table.bias, np.float32)
         )
         tokens[fresh] = np.arange(first, first + len(fresh), dtype=np.int32)
-        self._token_of_id |= {titles[row]: int(tokens[row]) for row in fresh.tolist()}
+        self._token_of_id |= {ids[row]: int(tokens[row]) for row in fresh.tolist()}
 
     def encode(self, stream: Stream) -> list[int]:
         """Return the part of a history that the model reads, as tokens; unknown items fall out."""
@@ -141,18 +142,18 @@ class Behavior:
             (n_items,) float32 logits, NaN for items of which the model knows nothing; None where
             it knows nothing of the history.
         """
-        tokens = self.tokens(index)
-        history = self.encode(stream)
-        if not history:
-            return None
-        return by_row(self.model.read(history), tokens)
+        with self._lock:
+            tokens = self.tokens(index)
+            history = self.encode(stream)
+            return by_row(self.model.read(history), tokens) if history else None
 
-    def begin(self, stream: Stream) -> int | None:
+    def begin(self, stream: Stream, index: Index) -> int | None:
         """Read a history that `grow` shall continue; hold `model.lock` from here to its last call.
 
         Returns:
             What to give `grow` as parent of its first items; None where the history is unknown.
         """
+        self.tokens(index)
         history = self.encode(stream)
         if not history:
             return None
@@ -181,12 +182,13 @@ class Behavior:
 
     def nearest(self, item_idx: int, others: I32, index: Index) -> int:
         """Return the place in `others` of the row that stands nearest to a row; -1 for none."""
-        tokens = self.tokens(index)
-        known = np.flatnonzero(tokens[others] >= 0)
-        if tokens[item_idx] < 0 or not len(known):
-            return -1
-        near = self.model.nearness(int(tokens[item_idx]), tokens[others[known]].tolist())
-        return int(known[np.argmax(near)])
+        with self._lock:
+            tokens = self.tokens(index)
+            known = np.flatnonzero(tokens[others] >= 0)
+            if tokens[item_idx] < 0 or not len(known):
+                return -1
+            near = self.model.nearness(int(tokens[item_idx]), tokens[others[known]].tolist())
+            return int(known[np.argmax(near)])
 
 
 def by_row(logits: F32, tokens: I32) -> F32:

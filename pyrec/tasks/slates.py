@@ -50,7 +50,7 @@ def generate(
         return None
     column = names.index(Behavior.name)
     with model.model.lock:
-        start = model.begin(question.stream)
+        start = model.begin(question.stream, question.index)
         if start is None:
             return None
         beginnings, parents = [_Beginning((), 0.0, values)], [start]
