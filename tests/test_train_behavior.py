@@ -348,8 +348,12 @@ def test_vectors_are_read_and_a_store_without_their_model_answers(with_vectors, 
         by_behavior_alone(rec)
         rec.add_items([Item("wordless", "xyzzy"), Item("new", "green thing")])
         assert "wordless" not in ids(rec.recommend(history=["i1"], k=N_ITEMS))
+        rec.add_items([Item("short-lived", "blue thing")])
+        assert "short-lived" in ids(rec.recommend(history=["i1"], k=N_ITEMS + 3))
+        rec.remove_items(["short-lived"])
         for _ in rec.index():
             pass
+        assert "i2" in ids(rec.recommend(history=["short-lived", "i1"]))[:2]
         # Its vector came later: it has a row now, and nothing else changed.
         found = ids(rec.recommend(history=["i1"], k=N_ITEMS))
         assert {"wordless", "new"} <= {*found, *ids(rec.recommend(history=["i0"], k=N_ITEMS))}
