@@ -261,7 +261,7 @@ def exported(names: list[str]) -> None:
         for asked in data.test:
             history = [data.items[n].item_id for n in asked.history]
             answer = token.get(data.items[asked.answers[0]].item_id, -1)
-            stream = [(item, "") for item in history]
+            stream = [(item, "") for item in history if item in token]
             logits = rec.questions.behavior().logits(stream, index)
             read = rec.questions.behavior().encode(stream)
             if logits is None or answer < 0:
