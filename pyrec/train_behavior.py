@@ -30,7 +30,7 @@ from pyrec.behavior.content import (
 )
 from pyrec.behavior.running import Behavior
 from pyrec.behavior.state import BehaviorState
-from pyrec.behavior.streams import Judged, Streams
+from pyrec.behavior.streams import N_JUDGED, Judged, Streams
 from pyrec.catalog import Catalog
 from pyrec.errors import ModelError, ModelFileError
 from pyrec.events import EventLog
@@ -53,10 +53,9 @@ UPDATE_EPOCHS = 3
 """How often an update reads the histories that went on."""
 UPDATE_STEPS = 100
 """How many steps it takes at least."""
-UPDATE_RATE = 0.3
-"""Its learning rate, as a share of that of a training."""
-N_JUDGED = 4000
-"""How many of the users who judge are asked at most."""
+UPDATE_OTHERS = 5000
+"""How many users at least, beside those of whom anything is new, it reads again: of a few new
+histories alone a model forgets the others."""
 
 Progress = Callable[[str, float], None]
 
@@ -222,20 +221,18 @@ class BehaviorTraining:
         return self._new(told, None, "second", "learning from all histories")[0]
 
     def _update(self, old: BehaviorState, hidden: Flags) -> BehaviorState:
-        """Continue a model with the histories that went on since, less some events."""
+        """Continue a model with the histories that went on since, and others, less some events."""
         from pyrec.behavior.export import start_from
 
         told = tell(self.log, ~hidden, old)
         went_on = np.unique(self.log.user[(self.log.event_id > old.reached) & ~hidden])
-        streams = of_users(told.streams, went_on)
+        others = np.setdiff1d(np.arange(told.streams.n_users), went_on)
+        drawn = np.random.default_rng(old.config.seed).permutation(others)
+        again = drawn[: max(UPDATE_OTHERS, len(went_on))]
+        streams = of_users(told.streams, np.concatenate([went_on, again]))
         center = old.table.center
         content = self._content(told, old.table.words, center)
-        config = replace(
-            old.config,
-            epochs=UPDATE_EPOCHS,
-            min_steps=UPDATE_STEPS,
-            learning_rate=UPDATE_RATE * old.config.learning_rate,
-        )
+        config = replace(old.config, epochs=UPDATE_EPOCHS, min_steps=UPDATE_STEPS)
         start = start_from(old, content, streams.n_items, streams.n_actions)
         fitted = self._fit(streams, content, old.table.words, None, config, start, "update")
         state = self._state(fitted, told, content, old.table.words, center)

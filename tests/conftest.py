@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import walks
 
 from pyrec.catalog import Catalog
 from pyrec.store import Store
+from pyrec.train import TrainReport
 from pyrec.types import Item
 
 # Two languages, shared brands, lists, gaps and equal titles' words: what real catalogs have.
@@ -63,3 +66,20 @@ def toy_catalog(store: Store) -> Catalog:
 def rng() -> np.random.Generator:
     """Randomness that is the same in each run."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainReport]:
+    """A store of `walks.py` with a behavior model, to be copied, and what its training said."""
+    path = tmp_path_factory.mktemp("trained") / "shop.db"
+    with walks.opened(path) as rec:
+        rec.add_items(walks.items())
+        rec.add_events(walks.walks([f"u{n}" for n in range(200)], np.random.default_rng(3)))
+        report = rec.train(behavior=True, config=walks.CONFIG)
+    return path, report
+
+
+@pytest.fixture
+def trained_path(trained: tuple[Path, TrainReport], tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copy(trained[0], tmp_path / "shop.db"))

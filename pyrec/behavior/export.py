@@ -1,7 +1,7 @@
 """Writes the body of a behavior model as a GGUF of architecture `llama`, which llama.cpp runs.
 
 The file has no tokenizer and one row of tokens that nobody reads: rows go in as vectors and hidden
-states come out (`lm.BehaviorModel`).
+states come out (`model.py`).
 """
 
 from __future__ import annotations

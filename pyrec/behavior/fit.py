@@ -10,6 +10,7 @@ interrupted and goes on from a checkpoint ends with the very model of one that w
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -26,17 +27,23 @@ from torch import Tensor
 from pyrec.behavior.config import BehaviorConfig
 from pyrec.behavior.content import Content
 from pyrec.behavior.network import Network
-from pyrec.behavior.streams import Judged, Streams, Window, epoch, neighbors, window_start, windows
+from pyrec.behavior.streams import (
+    N_JUDGED,
+    Judged,
+    Streams,
+    Window,
+    epoch,
+    neighbors,
+    window_start,
+    windows,
+)
 from pyrec.errors import EventError, StoreError
-
-I32 = npt.NDArray[np.int32]
 
 CLIP = 5.0
 WARMUP = 100
 """Steps in which the learning rate rises, at most a tenth of all."""
 CHECKPOINT_S = 30.0
-N_JUDGED = 4000
-"""Of how many users the next item is asked to see how training goes."""
+"""How often what training stands at is kept."""
 _AT_ONCE = 256
 
 Progress = Callable[[float], None]
@@ -87,7 +94,7 @@ def fit(
         share: how much of the steps to take.
 
     Raises:
-        StoreError: the checkpoint cannot be written, say on a full disk.
+        StoreError: the checkpoint is damaged, or cannot be written, say on a full disk.
         EventError: no history holds two events.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -169,7 +176,7 @@ class _Training:
             group["lr"] = self.config.learning_rate * rate
         loss = self._loss(self._batches[self.step - self._first])
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
         self.optimizer.step()
         self.step += 1
@@ -196,15 +203,15 @@ class _Training:
         place = x if used is None else torch.searchsorted(used, x)
         hidden = self.network(F.embedding(place, rows))[asked]
         bias = self.network.bias if used is None else self.network.bias[used]
-        logits_of = self.config.temperature
+        temperature = self.config.temperature
         n_used = n_items if used is None else int((used < n_items).sum())
         wanted = answers if used is None else torch.searchsorted(used, answers)
-        scores = logits_of * hidden[is_item] @ rows[:n_used].T + bias[:n_used]
+        scores = temperature * hidden[is_item] @ rows[:n_used].T + bias[:n_used]
         if used is not None:
             scores = scores - self._chance(used[:n_used], int(is_item.sum()))
         loss = F.cross_entropy(scores, wanted[is_item])
         if self.streams.has_actions:
-            scores = logits_of * hidden[~is_item] @ rows[n_used:].T + bias[n_used:]
+            scores = temperature * hidden[~is_item] @ rows[n_used:].T + bias[n_used:]
             of_actions = F.cross_entropy(scores, wanted[~is_item] - n_used)
             loss = loss + self.config.action_weight * of_actions
         return loss
@@ -317,13 +324,17 @@ class _Checkpoint:
         if self._path is None:
             return
         fresh = self._path.with_name(self._path.name + ".new")
+        packed = io.BytesIO()
+        torch.save({"digest": self._digest, **training.state()}, packed)
+        data = packed.getbuffer()
         try:
             with open(fresh, "wb") as file:
-                torch.save({"digest": self._digest, **training.state()}, file)
+                file.write(hashlib.sha256(data).digest())
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(fresh, self._path)
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             fresh.unlink(missing_ok=True)
             raise StoreError(
                 f"{self._path} cannot keep where the training stands ({error}); make room on that "
@@ -331,13 +342,21 @@ class _Checkpoint:
             ) from error
 
     def resume(self, training: _Training) -> None:
-        """Go on where a training of the same data stood; another one's file is left alone."""
+        """Go on where a training of the same data stood; of other data nothing is to go on from.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
         if self._path is None or not self._path.exists():
             return
-        try:
-            state = torch.load(self._path, map_location=training.device, weights_only=True)
-        except Exception:  # a damaged file, for which torch has many errors: begin anew
-            return
+        packed = self._path.read_bytes()
+        if hashlib.sha256(packed[32:]).digest() != packed[:32]:
+            raise StoreError(
+                f"{self._path}, where a training was interrupted, is damaged; remove it to train "
+                "from the beginning. The model in use stays"
+            )
+        data = io.BytesIO(packed[32:])
+        state = torch.load(data, map_location=training.device, weights_only=True)
         if state.pop("digest", "") == self._digest:
             training.load(state)
 

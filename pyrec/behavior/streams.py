@@ -19,6 +19,8 @@ I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]
 
+N_JUDGED = 4000
+"""Of how many users the next item is asked, to judge a model, at most."""
 NEAR = 5
 """How far apart two things of a history are still near each other."""
 GAP_DECAY = 0.8

@@ -118,7 +118,9 @@ class RecommendTask(Task[Asked, Slate]):
         if self._generate(x.ask) == "slate":
             places = generate(question, self._ranker(x.ask), pool, answers.values, x.k)
             if places is None:
-                path.append("no list generated: no behavior model, or it knows nothing of this")
+                path.append(
+                    "no list generated: no behavior model that counts and knows this history"
+                )
             else:
                 rest = [n for n in order.tolist() if n not in set(places)]
                 order = np.array([*places, *rest], np.int64)
