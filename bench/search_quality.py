@@ -22,8 +22,8 @@ from evidence import BY_HAND, collect, cross_validate, fit
 
 from pyrec import signals
 from pyrec.bootstrap import paired_bootstrap
+from pyrec.ranking import LEARNED
 from pyrec.signals.titles import Titles
-from pyrec.train import LEARNED
 
 L2 = 1e-3
 

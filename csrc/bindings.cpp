@@ -355,17 +355,27 @@ void register_mixer(py::module_& m) {
         py::arg("max_steps"), py::arg("tol"), py::arg("n_threads"));
     m.def(
         "step",
-        [](const Array<float>& x, Array<double>& theta, Array<double>& g2, int64_t chosen,
-           double rate) {
+        [](const Array<float>& x, Array<double>& theta, Array<double>& g2, Array<double>& own,
+           Array<double>& own_g2, int64_t chosen, double rate, double weight, double calm,
+           double own_rate, double own_pull, double own_most, double most, double max_norm) {
             const auto view = rows(x, "x");
             pyrec::check_size(span(theta, "theta").size, view.dim, "theta");
             pyrec::check_size(span(g2, "g2").size, view.dim, "g2");
-            double* weights = theta.mutable_data();  // a read-only array is a ValueError here
-            double* squares = g2.mutable_data();
-            without_gil([&] { pyrec::step(view, weights, squares, chosen, rate); });
+            const int64_t n_own = span(own, "own").size;
+            if (n_own != 0) pyrec::check_size(n_own, view.dim, "own");
+            pyrec::check_size(span(own_g2, "own_g2").size, n_own, "own_g2");
+            // A read-only array is a ValueError here.
+            const pyrec::Learning shared{theta.mutable_data(), g2.mutable_data()};
+            const pyrec::Learning mine{n_own ? own.mutable_data() : nullptr,
+                                       n_own ? own_g2.mutable_data() : nullptr};
+            const pyrec::StepConfig config{rate,     weight,   calm, own_rate,
+                                           own_pull, own_most, most, max_norm};
+            without_gil([&] { pyrec::step(view, shared, mine, chosen, config); });
         },
         py::arg("x").noconvert(), py::arg("theta").noconvert(), py::arg("g2").noconvert(),
-        py::arg("chosen"), py::arg("rate"));
+        py::arg("own").noconvert(), py::arg("own_g2").noconvert(), py::arg("chosen"),
+        py::arg("rate"), py::arg("weight"), py::arg("calm"), py::arg("own_rate"),
+        py::arg("own_pull"), py::arg("own_most"), py::arg("most"), py::arg("max_norm"));
 }
 
 void register_unigram(py::module_& m) {

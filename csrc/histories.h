@@ -67,6 +67,7 @@ class Histories {
         std::vector<History> histories;              // (n_users)
         std::vector<std::vector<Posting>> postings;  // (n_items) each oldest first
         std::vector<int64_t> lately;                 // (n_items) in 2^-lately_steps
+        std::vector<int32_t> takers;                 // (n_items) users who took each
         int64_t n_events = 0;
 
         int64_t n_users() const { return static_cast<int64_t>(histories.size()); }
@@ -80,10 +81,13 @@ class Histories {
         return call(state_);
     }
 
-    // Appends events, (m) each, in order. `same` of a user's first entry counts as 0.
+    // Appends events, (m) each, in order. `same` of a user's first entry counts as 0. An item taken
+    // again right after itself is no new entry: a click, a like and a purchase of it are one visit,
+    // and a thousand clicks weigh no more than one.
     void extend(Span<int32_t> users, Span<int32_t> items, Span<uint8_t> same);
 
-    // Takes one entry out. Where it opened a group of the same time, the next one opens it now.
+    // Takes one entry out. Where it opened a group of the same time, the next one opens it now;
+    // where its neighbors are of one item, they become one entry.
     void remove(int64_t user, int64_t pos);
 
     // Takes all of a user's entries out; nothing happens where there are none.
@@ -93,7 +97,7 @@ class Histories {
     HistoryColumns history(int64_t user) const;
     PostingColumns postings(int64_t item) const;
 
-    // (n_items) postings of each item.
+    // (n_items) how many users took each item.
     std::vector<int32_t> count() const;
 
     // (n_items) how often each item was among the last that somebody took, each step of time before
@@ -115,6 +119,8 @@ class Histories {
 
  private:
     static int64_t check_ids(Span<int32_t> ids, const char* name);
+    void erase(int64_t user, int64_t pos);
+    static bool holds(const History& history, int32_t item);
     void grow(int64_t n_users, int64_t n_items);
     void count_lately(const History& history, int64_t sign);
     void make_room(Span<int32_t> users, Span<int32_t> items);
@@ -169,9 +175,11 @@ inline void Histories::extend(Span<int32_t> users, Span<int32_t> items, Span<uin
     try {
         for (int64_t i = 0; i < users.size; ++i) {
             History& history = state_.histories[users[i]];
+            if (!history.empty() && history.back().item() == items[i]) continue;
             std::vector<Posting>& postings = state_.postings[items[i]];
             make_room(history, 1);  // both before either grows: short of memory, no half an event
             make_room(postings, 1);
+            state_.takers[items[i]] += !holds(history, items[i]);
             postings.push_back({users[i], static_cast<int32_t>(history.size())});
             history.emplace_back(items[i], same[i] != 0 && !history.empty());
             ++state_.n_events;
@@ -193,11 +201,17 @@ inline void Histories::count_lately(const History& history, int64_t sign) {
     }
 }
 
+inline bool Histories::holds(const History& history, int32_t item) {
+    return std::any_of(history.begin(), history.end(),
+                       [&](Entry entry) { return entry.item() == item; });
+}
+
 inline void Histories::grow(int64_t n_users, int64_t n_items) {
     if (n_users > state_.n_users()) state_.histories.resize(n_users);
     if (n_items > state_.n_items()) {
         state_.postings.resize(n_items);
         state_.lately.resize(n_items, 0);
+        state_.takers.resize(n_items, 0);
     }
 }
 
@@ -212,6 +226,16 @@ inline void Histories::make_room(Span<int32_t> users, Span<int32_t> items) {
 
 inline void Histories::remove(int64_t user, int64_t pos) {
     const std::unique_lock lock(mutex_);
+    erase(user, pos);
+    const History& history = state_.histories[user];
+    const int64_t length = static_cast<int64_t>(history.size());
+    if (pos > 0 && pos < length && history[pos - 1].item() == history[pos].item()) {
+        erase(user, pos);
+    }
+    trim();
+}
+
+inline void Histories::erase(int64_t user, int64_t pos) {
     const int64_t length = user >= 0 && user < state_.n_users()
                                ? static_cast<int64_t>(state_.histories[user].size())
                                : 0;
@@ -239,11 +263,12 @@ inline void Histories::remove(int64_t user, int64_t pos) {
         for (Posting& p : state_.postings[item]) p.pos -= p.user == user && p.pos > pos;
     }
 
+    const int32_t item = gone->item();
     if (!gone->same() && gone + 1 != history.end()) gone[1] = Entry(gone[1].item(), false);
     history.erase(gone);
+    state_.takers[item] -= !holds(history, item);
     count_lately(history, 1);
     --state_.n_events;
-    trim();
 }
 
 inline void Histories::forget(int64_t user) {
@@ -258,6 +283,7 @@ inline void Histories::forget(int64_t user) {
     for (Entry entry : history) {
         if (entry.item() == done) continue;
         done = entry.item();
+        --state_.takers[done];
         std::vector<Posting>& postings = state_.postings[done];
         postings.erase(std::remove_if(postings.begin(), postings.end(),
                                       [&](const Posting& p) { return p.user == user; }),
@@ -273,6 +299,7 @@ inline void Histories::trim() {
     }
     while (!state_.postings.empty() && state_.postings.back().empty()) state_.postings.pop_back();
     state_.lately.resize(state_.postings.size());
+    state_.takers.resize(state_.postings.size());
 }
 
 inline HistoryColumns Histories::history(int64_t user) const {
@@ -300,12 +327,7 @@ inline PostingColumns Histories::postings(int64_t item) const {
 }
 
 inline std::vector<int32_t> Histories::count() const {
-    return read([](const State& state) {
-        std::vector<int32_t> counts;
-        counts.reserve(state.postings.size());
-        for (const auto& list : state.postings) counts.push_back(static_cast<int32_t>(list.size()));
-        return counts;
-    });
+    return read([](const State& state) { return state.takers; });
 }
 
 inline std::vector<float> Histories::lately() const {
@@ -322,6 +344,7 @@ inline int64_t Histories::nbytes() const {
     return read([](const State& state) {
         size_t total = state.histories.capacity() * sizeof(History) +
                        state.lately.capacity() * sizeof(int64_t) +
+                       state.takers.capacity() * sizeof(int32_t) +
                        state.postings.capacity() * sizeof(std::vector<Posting>);
         for (const auto& list : state.histories) total += list.capacity() * sizeof(Entry);
         for (const auto& list : state.postings) total += list.capacity() * sizeof(Posting);

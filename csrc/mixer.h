@@ -280,27 +280,75 @@ inline Minimum fit(const Pools& pools, Span<double> theta, Span<double> prior, d
     return minimize(objective, {theta.begin(), theta.end()}, max_steps, tol);
 }
 
-// One event: `chosen` of the pool x was right. One AdaGrad step, in place: each weight moves by
-// rate · gradient / √(sum of its squared gradients so far), kept in g2.
-inline void step(Rows<float> x, double* theta, double* g2, int64_t chosen, double rate) {
+// How one event teaches.
+struct StepConfig {
+    double rate;      // of the shared weights
+    double weight;    // 0 to 1, what the event counts for them
+    double calm;      // squared gradients that are taken as seen before the first event, above 0
+    double own_rate;  // of the user's own weights
+    double own_pull;  // 0 to 1, how far an event draws them back to 0, where they equal the shared
+    double own_most;  // no own weight is further from 0
+    double most;      // no shared weight is further from 0
+    double max_norm;  // a longer gradient is cut to this length
+};
+
+// Weights that learn: values and the sums of their squared gradients so far, (f) each.
+struct Learning {
+    double* theta;
+    double* g2;
+};
+
+// One event: `chosen` of the pool x was right. One AdaGrad step, in place, of the shared weights
+// and of the user's own, which add up to the θ that the pool is weighed by: each weight moves by
+//
+//   rate · gradient / √(calm + sum of its squared gradients so far)
+//
+// so the first event moves little, and the thousandth less (Duchi, Hazan and Singer, Adaptive
+// Subgradient Methods, 2011). √(1 / (calm + sum)) is also how unsure a weight is. `own.theta` is
+// null where there are none.
+inline void step(Rows<float> x, Learning shared, Learning own, int64_t chosen,
+                 const StepConfig& config) {
+    const int64_t f = x.dim;
     if (chosen < 0 || chosen >= x.n_rows) {
         throw std::out_of_range("chosen is " + std::to_string(chosen) + "; the pool has " +
                                 std::to_string(x.n_rows) + " rows");
     }
-    detail::check_finite(x);
-    detail::check_weights({theta, x.dim}, x.dim, "theta");
-    detail::check_weights({g2, x.dim}, x.dim, "g2");
-    std::vector<double> scores(x.n_rows);
-    for (int64_t i = 0; i < x.n_rows; ++i) scores[i] = detail::inner(x.row(i), theta, x.dim);
-    detail::log_normalize(scores.data(), x.n_rows);
-    std::vector<double> gradient(x.dim, 0.0);
-    for (int64_t i = 0; i < x.n_rows; ++i) {
-        const double weight = std::exp(scores[i]) - (i == chosen ? 1.0 : 0.0);
-        for (int64_t j = 0; j < x.dim; ++j) gradient[j] += weight * x.row(i)[j];
+    if (!(config.calm > 0.0)) {
+        throw std::invalid_argument("calm is " + std::to_string(config.calm) +
+                                    "; it must be above 0");
     }
-    for (int64_t j = 0; j < x.dim; ++j) {
-        g2[j] += gradient[j] * gradient[j];
-        theta[j] -= rate * gradient[j] / (std::sqrt(g2[j]) + 1e-8);
+    detail::check_finite(x);
+    detail::check_weights({shared.theta, f}, f, "theta");
+    detail::check_weights({shared.g2, f}, f, "g2");
+    std::vector<double> theta(shared.theta, shared.theta + f);
+    if (own.theta != nullptr) {
+        detail::check_weights({own.theta, f}, f, "own");
+        detail::check_weights({own.g2, f}, f, "own_g2");
+        for (int64_t j = 0; j < f; ++j) theta[j] += own.theta[j];
+    }
+    std::vector<double> scores(x.n_rows), gradient(f, 0.0);
+    simd::run([&]() PYREC_INLINE {
+        for (int64_t i = 0; i < x.n_rows; ++i) scores[i] = detail::inner(x.row(i), theta.data(), f);
+        detail::log_normalize(scores.data(), x.n_rows);
+        for (int64_t i = 0; i < x.n_rows; ++i) {
+            const double weight = std::exp(scores[i]) - (i == chosen ? 1.0 : 0.0);
+            const float* row = x.row(i);
+#pragma omp simd
+            for (int64_t j = 0; j < f; ++j) gradient[j] += weight * row[j];
+        }
+    });
+    const double norm = std::sqrt(detail::inner(gradient, gradient));
+    const double cut = norm > config.max_norm ? config.max_norm / norm : 1.0;
+    for (int64_t j = 0; j < f; ++j) {
+        const double mine = cut * gradient[j], ours = config.weight * mine;
+        shared.g2[j] += ours * ours;
+        shared.theta[j] -= config.rate * ours / std::sqrt(config.calm + shared.g2[j]);
+        shared.theta[j] = std::clamp(shared.theta[j], -config.most, config.most);
+        if (own.theta == nullptr) continue;
+        own.g2[j] += mine * mine;
+        own.theta[j] *= 1.0 - config.own_pull;
+        own.theta[j] -= config.own_rate * mine / std::sqrt(config.calm + own.g2[j]);
+        own.theta[j] = std::clamp(own.theta[j], -config.own_most, config.own_most);
     }
 }
 

@@ -220,10 +220,43 @@ def fit(
         max_steps steps were taken: no part of the gradient exceeds tol, or none lowers it further.
     """
 
-def step(x: F32, theta: F64, g2: F64, chosen: int, rate: float) -> None:
+def step(
+    x: F32,
+    theta: F64,
+    g2: F64,
+    own: F64,
+    own_g2: F64,
+    chosen: int,
+    rate: float,
+    weight: float,
+    calm: float,
+    own_rate: float,
+    own_pull: float,
+    own_most: float,
+    most: float,
+    max_norm: float,
+) -> None:
     """Learn in place from one event, by one AdaGrad step: row `chosen` of the pool x was right.
 
-    `g2` (f) sums the squared gradients so far, zeros at first.
+    Args:
+        x: (n, f) features.
+        theta: (f) the shared weights.
+        g2: (f) their squared gradients so far, zeros at first.
+        own: (f) what the user's own weights add to them; empty for none.
+        own_g2: the same of `own`.
+        chosen: the row.
+        rate: of the shared weights.
+        weight: 0 to 1, what the event counts for them.
+        calm: squared gradients taken as seen before the first event, above 0.
+        own_rate: of the user's own weights.
+        own_pull: 0 to 1, how far an event draws them back to 0.
+        own_most: no own weight is further from 0.
+        most: no shared weight is further from 0.
+        max_norm: a longer gradient is cut to this length.
+
+    Raises:
+        ValueError: sizes that do not fit, or a value that is not finite; nothing has changed.
+        IndexError: there is no such row.
     """
 
 def skip_strings(data: U8, at: int, n: int) -> int:
@@ -281,6 +314,8 @@ class Histories:
     def extend(self, users: I32, items: I32, same: U8) -> None:
         """Append events in order. All at once takes the least memory, 12 bytes an event.
 
+        An item taken again right after itself is no new entry.
+
         Args:
             users: (m).
             items: (m).
@@ -294,7 +329,8 @@ class Histories:
     def remove(self, user: int, pos: int) -> None:
         """Take out the entry at place `pos`, from 0; later ones move up.
 
-        Where it was the first of several of the same time, the next is the first now.
+        Where it was the first of several of the same time, the next is the first now; where its
+        neighbors are of one item, they become one entry.
 
         Raises:
             IndexError: there is no such entry.
@@ -310,7 +346,7 @@ class Histories:
         """Return (users, places in their histories) of an item, (m) each, oldest first."""
 
     def count(self) -> I32:
-        """Count the entries of each item, (n_items)."""
+        """Count the users who took each item, (n_items)."""
 
     def lately(self) -> F32:
         """Sum for each item 1 where it is a user's newest, half for each step before, (n_items).

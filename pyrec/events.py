@@ -109,6 +109,14 @@ class EventLog:
         ).fetchall()
         return [Event(*row) for row in reversed(rows)]
 
+    def count(self, user_id: str, kinds: Collection[str]) -> int:
+        """Count a user's events of some kinds."""
+        (n,) = self._store.db.execute(
+            f"SELECT count(*) FROM events WHERE user_id = ? AND kind IN ({_marks(kinds)})",
+            [user_id, *kinds],
+        ).fetchone()
+        return int(n)
+
     def undo(self, user_id: str) -> Event | None:
         """Remove a user's newest event that is not an impression, and return it.
 
@@ -128,6 +136,28 @@ class EventLog:
             db.execute("INSERT INTO event_removals (user_id) VALUES (?)", [user_id])
         return event
 
+    def get(self, event_id: int) -> Event | None:
+        """Return an event by its number, None where it was taken back."""
+        row = self._store.db.execute(
+            f"SELECT {_COLUMNS} FROM events WHERE event_id = ?", [event_id]
+        ).fetchone()
+        return None if row is None else Event(*row)
+
+    def arrivals(self) -> Iterator[Event]:
+        """Walk all events in the order in which they arrived."""
+        rows = self._store.db.execute(f"SELECT {_COLUMNS} FROM events ORDER BY event_id")
+        return (Event(*row) for row in rows)
+
+    def put(self, events: Iterable[Event]) -> None:
+        """Log events of another log under the numbers that they have there."""
+        rows = [
+            (e.user_id, e.item_id, e.kind, e.value, e.at, e.session, e.event_id) for e in events
+        ]
+        with self._store.transact() as db:
+            db.conn.executemany(
+                f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+            )
+
     def seen(self, user_id: str) -> set[str]:
         """Return the ids of items the user did something with: anything but impression and skip."""
         rows = self._store.db.execute(
@@ -136,6 +166,23 @@ class EventLog:
             [user_id, *_NOT_SEEN],
         )
         return {row[0] for row in rows}
+
+    def unanswered(self, user_id: str, newest: int) -> dict[str, int]:
+        """Return items that a user was shown and never did anything with, and how many times.
+
+        Args:
+            user_id: whose.
+            newest: how many of the newest showings count.
+        """
+        rows = self._store.db.execute(
+            "SELECT item_id, count(*) FROM (SELECT item_id FROM events "
+            "WHERE user_id = ?1 AND kind = 'impression' ORDER BY at DESC, event_id DESC LIMIT ?2) "
+            "WHERE item_id NOT IN "
+            "(SELECT item_id FROM events WHERE user_id = ?1 AND kind <> 'impression') "
+            "GROUP BY item_id",
+            [user_id, newest],
+        )
+        return dict(rows.fetchall())
 
     def n_against(self, user_id: str, middle: float, at_most: int) -> int:
         """Count a user's dislikes, skips and ratings below a middle one, up to a number."""

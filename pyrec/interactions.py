@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,7 @@ class Crowd:
         histories: of all users; others may append meanwhile.
         row_of: (n_numbers,) int32, the catalog's row of each item number, -1 where it has none.
         number_of: (n_items,) int32, the number of each row, -1 where nobody took it.
-        count: (n_numbers,) float32, how many times each item was taken.
+        count: (n_numbers,) float32, how many users took each item.
         lately: (n_numbers,) float32, how many times it was the last that somebody took, each step
             before that counting half.
         users: their numbers; others may add users meanwhile.
@@ -156,7 +156,9 @@ class Interactions:
 
     def _catch_up(self, state: tuple[int, int]) -> None:
         # What came while this reads is left for the next time, or it would be met twice.
-        first = self._reached == (0, 0)
+        removed = self._log.removed_since(self._reached[1])
+        # One of nobody says that a user was forgotten, whose name nothing keeps.
+        first = self._reached == (0, 0) or "" in removed
         rows = [] if first else _taken(self._log.since(self._reached[0]), state[0])
         times = [self._last_at, *(row[4] for row in rows)]
         # What came late belongs before what is held already; only a new reading puts it there.
@@ -166,9 +168,8 @@ class Interactions:
                 self._append(_taken(chunk, state[0]))
         else:
             # First what was taken back: it stood at the end, and the same may have come again.
-            if state[1] != self._reached[1]:
-                for user_id in sorted(set(self._log.removed_since(self._reached[1]))):
-                    self._sync(user_id)
+            for user_id in sorted(set(removed)):
+                self._sync(user_id)
             self._append(rows)
         self._reached = state
 
@@ -198,14 +199,16 @@ class Interactions:
             for event in self._log.history(user_id, kinds=TAKEN)
             if (event.event_id or 0) <= self._reached[0]
         ]
-        left = [self._items.get(event.item_id, -1) for event in events]
+        # What was taken again right after itself is one entry.
+        left = [item for item, _ in groupby(self._items.get(e.item_id, -1) for e in events)]
         held = self._histories.history(number)[0].tolist()
         at = 0
-        for item in held:
-            if at < len(left) and left[at] == item:
+        while at < len(held):
+            if at < len(left) and left[at] == held[at]:
                 at += 1
             else:
-                self._histories.remove(number, at)
+                self._histories.remove(number, at)  # its neighbors may become one
+                held = self._histories.history(number)[0].tolist()
         self._newest[number] = events[-1].at if events else -1.0
 
 

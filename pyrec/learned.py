@@ -19,6 +19,7 @@ from pyrec.interactions import Crowd
 from pyrec.linear_model import LinearModel
 from pyrec.mixer import FEATURES, RANKING
 from pyrec.opinion_state import OpinionState, empty_state
+from pyrec.steps import Steps
 from pyrec.store import Store
 
 Theta = Mapping[str, Sequence[float]]
@@ -53,7 +54,7 @@ class Learned:
     """The trained part of a store."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = self._store = store
         self._linear: _Numbered | None = None
         self._opinions: tuple[int, OpinionState] | None = None
         self._behavior: tuple[int, BehaviorState] | None = None
@@ -62,6 +63,17 @@ class Learned:
     def version(self) -> int:
         """Count the trainings that this store has seen."""
         return self._version_of(_LINEAR)
+
+    @property
+    def state(self) -> tuple[int, int, int]:
+        """What changes whenever theta does: trainings, the last step, what was taken back."""
+        row = self._store.db.execute(
+            "SELECT ifnull((SELECT version FROM derived WHERE name = ?), 0), "
+            "ifnull((SELECT max(event_id) FROM steps), 0), "
+            "ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'event_removals'), 0)",
+            [_LINEAR],
+        ).fetchone()
+        return row[0], row[1], row[2]
 
     def _version_of(self, name: str) -> int:
         row = self._store.db.execute(
@@ -160,6 +172,7 @@ class Learned:
                 "INSERT OR REPLACE INTO derived VALUES (?, ?, ?)",
                 [_LINEAR, (row[0] if row else 0) + 1, packed.getvalue()],
             )
+            Steps.clear(db)
             for name, value in _rows(theta):
                 db.execute(
                     "INSERT OR REPLACE INTO weights (user_id, name, value) VALUES ('', ?, ?)",

@@ -16,7 +16,9 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +41,82 @@ def depth_of(n_taken: int) -> float:
     """Return how deep a history of so many things is, from 0 to 1, by its logarithm."""
     depth = math.log(max(n_taken, 1) / SHALLOW) / math.log(DEEP / SHALLOW)
     return min(max(depth, 0.0), 1.0)
+
+
+@dataclass(frozen=True)
+class StepConfig:
+    """How one event teaches; see `csrc/mixer.h`.
+
+    Rates of .1 to .3 and a calm of 1 to 900 are all worth about the same on Toys and MovieLens, and
+    what a user teaches may fade as quickly as here or not at all: what bounds one user is free.
+    """
+
+    rate: float = 0.1
+    calm: float = 100.0
+    own_rate: float = 0.1
+    own_pull: float = 0.01
+    own_most: float = 1.0
+    most: float = 20.0
+    max_norm: float = 5.0
+
+
+@dataclass
+class Learning:
+    """Weights that learn, and the sums of their squared gradients: (n_signals * 4,) float64."""
+
+    theta: F64
+    g2: F64
+
+    @classmethod
+    def zeros(cls, n_signals: int) -> Learning:
+        """Return weights that nothing was learned for."""
+        return cls(*np.zeros((2, n_signals * len(FEATURES))))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What an event says to the mixer: of these answers, this one was right.
+
+    Attributes:
+        names: the signals, as their weights are kept (`key_of`).
+        x: (n, n_signals * 4) float32 features.
+        chosen: the row.
+        own: whether the user's own weights learn as well.
+    """
+
+    names: tuple[str, ...]
+    x: F32
+    chosen: int
+    own: bool = False
+
+
+def key_of(task: str, signal: str) -> str:
+    """Return the name under which a signal's weights for a task are kept."""
+    return signal if task == RANKING else f"{task}/{signal}"
+
+
+def learn(
+    choice: Choice, shared: Learning, own: Learning, weight: float, config: StepConfig
+) -> None:
+    """Take one step in place; `weight`, 0 to 1, is what it counts for the shared weights."""
+    nothing = np.empty(0)
+    mine, squares = (own.theta, own.g2) if choice.own else (nothing, nothing)
+    _core.step(
+        choice.x,
+        shared.theta,
+        shared.g2,
+        mine,
+        squares,
+        choice.chosen,
+        rate=config.rate,
+        weight=weight,
+        calm=config.calm,
+        own_rate=config.own_rate,
+        own_pull=config.own_pull,
+        own_most=config.own_most,
+        most=config.most,
+        max_norm=config.max_norm,
+    )
 
 
 @dataclass(frozen=True)
@@ -83,6 +161,7 @@ class Mixer:
         context: float = 0.0,
         share: F32 | None = None,
         groups: I64 | None = None,
+        own: Mapping[str, Sequence[float]] | None = None,
     ) -> Mixed:
         """Turn the values of pools into log-probabilities.
 
@@ -91,8 +170,9 @@ class Mixer:
             context: 0 to 1, the depth of the user's history (`depth_of`).
             share: (n_signals,) float32, how much of each signal's weights counts; None for all.
             groups: (n_pools + 1,) int64, where each pool begins; none is empty. None for one pool.
+            own: by signal what a user's own weights add; None for nothing.
         """
-        theta = self.theta.astype(np.float32)
+        theta = self.added(own).astype(np.float32)
         if share is not None:
             theta = theta * np.repeat(share, len(FEATURES))
         if groups is None:
@@ -107,10 +187,24 @@ class Mixer:
             weighed = weighed - np.repeat(means, sizes, axis=0)
         return Mixed(logprob, weighed.astype(np.float32))
 
+    def added(self, own: Mapping[str, Sequence[float]] | None) -> F64:
+        """Return theta with a user's own weights added, (n_signals * 4,) float64."""
+        if not own:
+            return self.theta
+        return self.theta + Mixer(self.names, own).theta
+
     def as_dict(self) -> dict[str, tuple[float, ...]]:
         """Return theta by name."""
         rows = self.theta.reshape(-1, len(FEATURES))
         return {name: tuple(row.tolist()) for name, row in zip(self.names, rows, strict=True)}
+
+
+def depth_features(values: F32, context: float) -> F32:
+    """Return the features of one pool, (n, n_signals * 4) float32, by the depth of a history."""
+    groups = np.array([0, len(values)], np.int64)
+    return _core.features(
+        np.ascontiguousarray(values, np.float32), groups, np.array([context], np.float32)
+    )
 
 
 def fit(
@@ -156,9 +250,13 @@ def shipped_theta(task: str = RANKING) -> dict[str, list[float]]:
 
     Fitted by `bench/search_quality.py`, `history_prior.py` and `tasks.py`.
     """
+    prior = _shipped()
+    theta = prior["theta"] if task == RANKING else prior["tasks"].get(task, {})
+    return {name: list(row) for name, row in theta.items()}
+
+
+@cache
+def _shipped() -> dict[str, dict[str, Any]]:
     text = resources.files("pyrec").joinpath("prior.json").read_text(encoding="utf-8")
-    prior = json.loads(text)
-    theta: dict[str, list[float]] = (
-        prior["theta"] if task == RANKING else prior["tasks"].get(task, {})
-    )
-    return theta
+    prior: dict[str, dict[str, Any]] = json.loads(text)
+    return prior

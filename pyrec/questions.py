@@ -30,6 +30,7 @@ from pyrec.rows import described
 from pyrec.said import SaidLog
 from pyrec.signals.base import F32, I32, U8, Past, Question
 from pyrec.signals.lexical import K1, B, in_doubt
+from pyrec.steps import Steps
 from pyrec.tastes import Tastes, newest_events, read_tastes
 from pyrec.text import analyze, fold, hash_terms
 from pyrec.types import Event, Filter, Need, Phrase
@@ -39,6 +40,8 @@ N_PAST = 30
 """How many of the newest things are read word by word; signals let older ones fade to nothing."""
 N_TITLES = 200
 """How many titles with the same words are looked at for their order."""
+N_SHOWN = 1000
+"""How many of the newest showings to a user count against what they did not take."""
 N_TAKEN = 2000
 """How much of a very long history counts."""
 
@@ -68,6 +71,7 @@ class Questions:
         self._vectors = vectors
         self._models = models
         self._learned = learned
+        self._steps = Steps(learned.store)
         self._said = said
         self._book = book
         self._index: Index | None = None
@@ -151,6 +155,26 @@ class Questions:
         values, n_items = self._book.survey.values, max(self.current().n_live, 1)
         return tastes.avoided(lambda c, v: values.get(c, {}).get(v, 0) / n_items)
 
+    def past(self, user: str) -> Question:
+        """Encode the question of a user's history alone, as training asks it."""
+        index = self.current()
+        question = self._question(index, index.live.copy(), None)
+        self._put_user(question, user, include_seen=False)
+        return question
+
+    def over(self, events: EventLog) -> Questions:
+        """Return the same over another log; close it when it has answered."""
+        return Questions(
+            self.catalog,
+            events,
+            Interactions(events, self.catalog),
+            self._vectors,
+            self._models,
+            self._learned,
+            self._said,
+            self._book,
+        )
+
     def like(self, item_id: str, where: Sequence[str | Filter]) -> Question:
         """Encode the question for items like one item.
 
@@ -224,12 +248,11 @@ class Questions:
                 self._state = state
             return self._behavior
 
-    def _put_stream(
-        self, question: Question, user: str, n_taken: int, against: Collection[str]
-    ) -> None:
-        """Give the question what the behavior model reads of a user's n_taken events."""
+    def _put_stream(self, question: Question, user: str, against: Collection[str]) -> None:
+        """Give the question what the behavior model reads of a user's events."""
         self._put_behavior(question)
         if question.behavior is not None:
+            n_taken = self._events.count(user, TAKEN)
             n = n_taken - window_start(n_taken, question.behavior.state.config.length)
             events = self._events.history(user, n, kinds=TAKEN)
             question.stream = stream_of([e for e in events if e.item_id not in against])
@@ -262,13 +285,17 @@ class Questions:
         question.mask[[rows[i] for i in hidden if i in rows]] = 0
         past = [i for i in weights if i in rows][-N_PAST:]
         question.history = self._past([rows[i] for i in past], [weights[i] for i in past])
+        question.own = self._steps.own(user)
+        shown = self._events.unanswered(user, N_SHOWN)
+        numbers = self.catalog.idxs(shown).tolist() if shown else []
+        question.unanswered = dict(zip(numbers, shown.values(), strict=True))
         crowd = question.crowd
         number = crowd.user(user) if crowd is not None else -1
         if number >= 0 and crowd is not None:
             items, same = crowd.histories.history(number)
             against = {i for i, weight in weights.items() if weight < 0.0} | disliked(events)
             kept = ~np.isin(items, crowd.numbers(against))
-            self._put_stream(question, user, len(items), disliked(events))
+            self._put_stream(question, user, disliked(events))
             question.taken = items[kept][-N_TAKEN:]
             question.ages = ages_of(same)[kept][-N_TAKEN:]
 

@@ -19,9 +19,17 @@ from pyrec.types import Item, Reason
 _OF_CROWD = ("after", "near", "next", "beside", "together", "linear", "linear_recent")
 HISTORY = frozenset(("behavior", "content", "dense_history", *_OF_CROWD))
 """The signals that read the user's past."""
+LEARNED = (*sorted(HISTORY), "taken", "lately", "popular_unasked")
+"""The signals whose weights are learned from histories."""
 BESIDE_WORDS = 0.35
 """How much of their weights counts where something was asked in words: these come first. By hand;
 no data set here has both."""
+
+
+def shares_of(names: Sequence[str], *, words: bool) -> F32:
+    """Return how much of each signal's weights counts, (n_signals,) float32."""
+    beside = BESIDE_WORDS if words else 1.0
+    return np.array([beside if name in HISTORY else 1.0 for name in names], np.float32)
 
 
 @dataclass(frozen=True)
@@ -80,13 +88,9 @@ class Ranker:
 
     def mix(self, question: Question, values: F32) -> Mixed:
         """Turn the values of a question's pool into log-probabilities."""
-        return self.mixer.mix(values, depth_of(len(question.taken)), self._share(question))
-
-    def _share(self, question: Question) -> F32 | None:
-        if not question.has_words:
-            return None
-        past = [BESIDE_WORDS if s.name in HISTORY else 1.0 for s in self.signals]
-        return np.array(past, np.float32)
+        share = shares_of(self.mixer.names, words=question.has_words)
+        depth = depth_of(len(question.taken))
+        return self.mixer.mix(values, depth, share, own=question.own)
 
     def reasons(
         self, question: Question, item_idx: int, item: Item, contributions: F32

@@ -7,30 +7,41 @@ a history weighs, when which model is asked. The work is done in `tasks/`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+import numpy as np
+
 from pyrec import signals, tasks
 from pyrec.catalog import Catalog
-from pyrec.errors import UnknownItemError
+from pyrec.errors import EventError, UnknownItemError
 from pyrec.evaluate import EvaluateConfig, evaluate
 from pyrec.evaluation import Evaluation
 from pyrec.event_fields import events_of
 from pyrec.event_importing import EventImportReport
+from pyrec.event_rules import checked
 from pyrec.events import EventLog
+from pyrec.exporting import export_data
+from pyrec.feedback import Feedback
 from pyrec.fields import items_of
+from pyrec.forgetting import Forgotten, forget
 from pyrec.importing import ImportReport
 from pyrec.indexing import IndexProgress, embed_items, weigh_phrases
 from pyrec.interactions import Interactions
 from pyrec.learned import Learned
 from pyrec.loaded import AUTO, LoadedModels, ModelChoice
+from pyrec.logged import LoggedEvaluation, evaluate_logged, taken_of
 from pyrec.mixer import shipped_theta
+from pyrec.paused import Paused
 from pyrec.phrasebook import Phrasebook
 from pyrec.prompts import Prompt, Prompts
 from pyrec.questions import Questions
 from pyrec.said import Said, SaidLog
+from pyrec.shown import Shown, ShownLog
 from pyrec.signals.base import Question
+from pyrec.steps import Steps
 from pyrec.store import MEMORY, Store
 from pyrec.tasks.base import Ask, Context, Task, make_ask
 from pyrec.tasks.click import ClickTask
@@ -114,7 +125,11 @@ class Recommender:
             self.said,
             self._book,
         )
-        self._weights, self._trained = Weights.of(self.learned), self.learned.version
+        self.shown, self.steps = ShownLog(store), Steps(store)
+        self._weights, self._state = Weights.of(self.learned), self.learned.state
+        self._pinned = -1
+        self._feedback = Feedback(store, self._context, self.shown, self.steps)
+        self._paused = Paused(store)
         self._need = NeedTask(self._context())
         self.questions.understand = self._need.understand
 
@@ -127,7 +142,8 @@ class Recommender:
             self.learned,
             self.questions,
             self.prompts,
-            self._current(),
+            self.weights,
+            self.steps,
         )
 
     def use_theta(self, theta: Mapping[str, Sequence[float]]) -> None:
@@ -136,19 +152,20 @@ class Recommender:
         At first they are what was learned here, and what comes with pyrec where nothing was.
         """
         self._weights = Weights(theta, self.learned)
-        self._trained = self.learned.version
+        self._pinned = self.learned.version
 
-    def _current(self) -> Weights:
-        """Return the weights in use; those of a training since, by another process too."""
-        trained = self.learned.version
-        if trained != self._trained:
-            self._weights, self._trained = Weights.of(self.learned), trained
+    @property
+    def weights(self) -> Weights:
+        """The weights in use; what another process learned counts too."""
+        state = self.learned.state
+        if state != self._state and state[0] != self._pinned:
+            self._weights, self._state, self._pinned = Weights.of(self.learned), state, -1
         return self._weights
 
     @property
     def theta(self) -> dict[str, list[float]]:
         """The weights in use, by signal: linear, log, and what the context adds (`mixer.py`)."""
-        return {name: list(row) for name, row in self._current().theta.items()}
+        return {name: list(row) for name, row in self.weights.theta.items()}
 
     def __enter__(self) -> Recommender:
         """Return itself."""
@@ -225,6 +242,9 @@ class Recommender:
         where: Sequence[str | Filter] = (),
         include_seen: bool = False,
         generate: bool | str = False,
+        diversity: float = 0.0,
+        explore: float = 0.0,
+        rng: np.random.Generator | None = None,
     ) -> Slate:
         """Recommend items for a question, a user, or both.
 
@@ -241,17 +261,35 @@ class Recommender:
                 "catalog" lets it name candidates by a beam over all titles, which takes longer.
                 "slate" lets the behavior model make a sequence of the list: each item answers
                 what was taken and the items before it.
+            diversity: how much it counts that an item is unlike those before it, 0 to 1.
+            explore: the share of places that is left to chance where the weights are unsure, 0 to
+                1; the list is then not the same each time.
+            rng: the source of chance; None for a new one.
 
         Raises:
-            ValueError: k is out of range, `generate` is none of these, or both a user and a history
-                are given.
+            ValueError: k, `diversity` or `explore` is out of range, `generate` is none of these, or
+                both a user and a history are given.
             CatalogError: a condition that cannot be read, or names no column.
         """
         if generate not in (False, True, "catalog", "slate"):
             raise ValueError(f"generate is {generate!r}; use False, True, 'catalog' or 'slate'")
+        for name, share in (("diversity", diversity), ("explore", explore)):
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"{name} is {share!r}; give a share from 0 to 1")
         return self._answer(
             RecommendTask(self._context(), self),
-            make_ask(text, user, history, where, k, include_seen=include_seen, generate=generate),
+            make_ask(
+                text,
+                user,
+                history,
+                where,
+                k,
+                include_seen=include_seen,
+                generate=generate,
+                diversity=diversity,
+                explore=explore,
+                rng=rng,
+            ),
         )
 
     def question(
@@ -380,7 +418,8 @@ class Recommender:
             InvalidEventError: the kind or the value makes no sense.
         """
         self.catalog.idx(item_id)
-        return self.events.append(Event(user, item_id, kind, value))
+        event = Event(user, item_id, kind, value)
+        return checked(event) if user in self._paused else self._feedback.take(event)
 
     def add_events(self, rows: Iterable[Event | Mapping[str, Any]]) -> EventImportReport:
         """Add a log from elsewhere; all of it or nothing, and adding it again adds nothing.
@@ -432,7 +471,7 @@ class Recommender:
             signals.every(),
             self.theta,
             shipped_theta(),
-            self._current().of_task,
+            self.weights.of_task,
             progress,
             config or TrainConfig(),
             asked if behavior else None,
@@ -456,8 +495,31 @@ class Recommender:
             CatalogError: the catalog is empty.
             EventError: nobody has both a past and an answer.
         """
-        asks = (self.catalog, self.events, self.questions, self._current().ranker)
+        asks = (self.catalog, self.events, self.questions, self.weights.ranker)
         return evaluate(*asks, config or EvaluateConfig(), progress)
+
+    def evaluate_logged(self, *, seed: int = 0) -> LoggedEvaluation:
+        """Estimate what the weights in use would have earned, by clicks on lists that were shown.
+
+        Only lists count of which a part was left to chance (`recommend(..., explore=...)`), and of
+        the weights those that all share. Weights that learned from these very clicks have seen the
+        answers.
+
+        Args:
+            seed: of the draws of the intervals.
+
+        Raises:
+            EventError: there are no such lists.
+        """
+        lists = list(self.shown.walk(explored=True))
+        if not lists:
+            raise EventError(
+                "no list was shown of which a part was left to chance; ask for some with "
+                "`explore`, and log them as shown"
+            )
+        taken = taken_of(lists, self.events)
+        mixer = self.weights.ranker.mixer
+        return evaluate_logged(lists, taken, mixer, np.random.default_rng(seed))
 
     def correct(self, user: str, text: str) -> list[Said]:
         """Take what a user says of their taste: "I don't like horror", "genres=Horror".
@@ -484,14 +546,57 @@ class Recommender:
         """Forget what a user said of a value; tell whether there was anything."""
         return self.said.take_back(user, column, value)
 
-    def log_shown(self, user: str, item_ids: Sequence[str]) -> None:
-        """Log that a user saw these items in this order; `Slate.shown` calls this."""
-        shown = [Event(user, i, "impression", float(place)) for place, i in enumerate(item_ids)]
-        self.events.append_many(shown)
+    def log_shown(self, slate: Slate) -> None:
+        """Log that a user saw a list, with the evidence that made it; `Slate.shown` calls this."""
+        if slate.user is None or slate.user in self._paused or not len(slate):
+            return
+        seen = [
+            Event(slate.user, each.item_id, "impression", float(place))
+            for place, each in enumerate(slate)
+        ]
+        with self.store.transact():
+            at = self.events.append_many(seen)[0].at
+            if isinstance(slate.evidence, Shown):
+                self.shown.add(replace(slate.evidence, user_id=slate.user, at=at))
 
     def undo(self, user: str) -> Event | None:
-        """Take back the user's last event that is no impression; return it, None without one."""
-        return self.events.undo(user)
+        """Take back the user's last event that is no impression, and what it taught.
+
+        Returns:
+            The event; None without one.
+        """
+        return self._feedback.undo(user)
+
+    def pause(self, user: str) -> None:
+        """Keep nothing of a user from now on: a private session, until `resume`.
+
+        They are answered from what is known already; feedback and what is shown is checked, and
+        forgotten.
+        """
+        make_ask(user=user)
+        self._paused.add(user)
+
+    def resume(self, user: str) -> bool:
+        """Keep what a user does again; tell whether they were paused."""
+        return self._paused.remove(user)
+
+    def export_data(self, user: str) -> dict[str, Any]:
+        """Return all that is kept of a user, as JSON takes it."""
+        return export_data(user, self.events, self.said, self.shown, self.steps, self._paused)
+
+    def forget(self, user: str) -> Forgotten:
+        """Forget a user, with all that was learned from them, and scrub the file.
+
+        Lists are then those of a store that never saw them. Where the store was trained, it is
+        trained again, which takes as long as `train`; a behavior model goes away until
+        `train(behavior=True)`. Files that were exported and backups are yours to delete.
+
+        Raises:
+            StoreBusyError: another process trains or reads for too long; call it again.
+        """
+        make_ask(user=user)
+        parts = self.store, user, self.learned, self.steps, self._feedback
+        return forget(*parts, self.train)
 
     def history(self, user: str, limit: int | None = None) -> list[Event]:
         """Return a user's events, the newest last; impressions are left out."""

@@ -2,9 +2,9 @@
 
 A migration that has shipped is never edited, only followed by another. Catalog tables (`items`,
 `removed`, `vectors`, `derived`, `facts`) and personal ones (`events`, `event_removals`, `weights`,
-`said`) never refer to each other by foreign key, so that a catalog can later be a read-only file
-attached beside a small private one. `PRAGMA user_version` counts the migrations applied, `PRAGMA
-application_id` says that the file is pyrec's
+`said`, `own_weights`, `slates`, `steps`, `befores`, `paused`) never refer to each other by foreign
+key, so that a catalog can later be a read-only file attached beside a small private one. `PRAGMA
+user_version` counts the migrations applied, `PRAGMA application_id` says that the file is pyrec's
 (https://www.sqlite.org/fileformat2.html#the_database_header).
 """
 
@@ -146,10 +146,73 @@ def _m003_said(db: Database) -> None:
     )
 
 
+def _m004_feedback(db: Database) -> None:
+    """Keep what was shown, and what each event taught."""
+    _run(
+        db,
+        # A user's own theta, added to the shared one. names: signals as JSON; theta and g2:
+        # float32, four a signal.
+        """
+        CREATE TABLE own_weights (
+            user_id TEXT PRIMARY KEY,
+            names TEXT NOT NULL,
+            theta BLOB NOT NULL,
+            g2 BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID
+        """,
+        # A list that was shown, by place. version: the last step of theta that made it. shares:
+        # float32, what each signal said of each item, in proportion to its pool. propensities:
+        # JSON, how likely each item was at its place; NULL where nothing was left to chance. The
+        # first n_shown items were shown, the others could have been.
+        """
+        CREATE TABLE slates (
+            slate_id INTEGER PRIMARY KEY AUTOINCREMENT,
+            user_id TEXT NOT NULL,
+            at REAL NOT NULL,
+            version INTEGER NOT NULL,
+            names TEXT NOT NULL,
+            context REAL NOT NULL,
+            words INTEGER NOT NULL,
+            items TEXT NOT NULL,
+            n_shown INTEGER NOT NULL,
+            scores BLOB NOT NULL,
+            shares BLOB NOT NULL,
+            propensities TEXT
+        ) STRICT
+        """,
+        "CREATE INDEX slates_user ON slates (user_id)",
+        # An event that moved theta. nth: how many events of the user had before; seen: the last
+        # event of the log that the evidence knew; slate_id: the list it was chosen from, NULL for
+        # none.
+        """
+        CREATE TABLE steps (
+            event_id INTEGER PRIMARY KEY,
+            user_id TEXT NOT NULL,
+            nth INTEGER NOT NULL,
+            seen INTEGER NOT NULL,
+            slate_id INTEGER
+        ) STRICT
+        """,
+        "CREATE INDEX steps_user ON steps (user_id)",
+        # What theta was before the newest steps, and before the first since a training. data:
+        # float64, by names: shared theta and g2, then the user's own.
+        """
+        CREATE TABLE befores (
+            event_id INTEGER PRIMARY KEY,
+            names TEXT NOT NULL,
+            data BLOB NOT NULL
+        ) STRICT
+        """,
+        # Users of whom nothing is kept now.
+        "CREATE TABLE paused (user_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
+    )
+
+
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _m001_catalog_and_events,
     _m002_events_by_time,
     _m003_said,
+    _m004_feedback,
 )
 
 

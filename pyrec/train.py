@@ -23,15 +23,12 @@ from pyrec.learned import Learned, Theta
 from pyrec.mixer import RANKING, Mixer, depth_of, shipped_theta
 from pyrec.opinions import read_opinions
 from pyrec.questions import Questions
-from pyrec.ranking import HISTORY, Ranker
+from pyrec.ranking import LEARNED, Ranker
 from pyrec.replay import Log, Replay, fit_linear, read_log
 from pyrec.signals.base import F32, Signal
 from pyrec.train_behavior import BehaviorReport, BehaviorTraining, in_use
 from pyrec.train_config import BehaviorAsked, TrainConfig
 from pyrec.train_opinions import TASKS, teaches, train_opinions
-
-LEARNED = (*sorted(HISTORY), "taken", "lately", "popular_unasked")
-"""The signals whose weights are learned from histories."""
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share of it that is done, 0 to 1."""

@@ -256,8 +256,8 @@ class SlateActions(Protocol):
         """Take one event."""
         ...
 
-    def log_shown(self, user: str, item_ids: Sequence[str]) -> None:
-        """Log impressions with their places."""
+    def log_shown(self, slate: Slate) -> None:
+        """Log impressions with their places, and what made the list."""
         ...
 
 
@@ -271,6 +271,7 @@ class Slate(Sequence[Suggestion]):
         ms: milliseconds from call to return.
         need: what the question was understood to mean, None without a question.
         user: the user it was made for, None for an anonymous one.
+        evidence: what made it, for `shown` to keep.
     """
 
     suggestions: tuple[Suggestion, ...]
@@ -279,6 +280,7 @@ class Slate(Sequence[Suggestion]):
     need: Need | None = None
     user: str | None = None
     actions: SlateActions | None = field(default=None, repr=False, compare=False)
+    evidence: object = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         """Count the suggestions."""
@@ -316,9 +318,12 @@ class Slate(Sequence[Suggestion]):
         return self.feedback(place, "dislike")
 
     def shown(self) -> None:
-        """Log that the user saw this list: one impression a place."""
-        actions, user = self._owner()
-        actions.log_shown(user, [s.item_id for s in self.suggestions])
+        """Log that the user saw this list: one impression a place, and the evidence.
+
+        What is taken of it later is learned against what was shown beside it.
+        """
+        actions, _ = self._owner()
+        actions.log_shown(self)
 
     def _owner(self) -> tuple[SlateActions, str]:
         if self.actions is None or self.user is None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pyrec import signals
 from pyrec.learned import Learned
 from pyrec.mixer import Mixer, shipped_theta
-from pyrec.ranking import Ranker
+from pyrec.ranking import LEARNED, Ranker
 from pyrec.signals.base import Signal
 from pyrec.signals.titles import Titles
 
@@ -26,6 +26,7 @@ class Weights:
         theta: by signal its weights, in the order of `mixer.FEATURES`.
         ranker: ranks; a signal without weight is neither asked for candidates nor for scores.
         generating: the same with candidates that the text model names.
+        learning: the same with the signals alone whose weights are learned from histories.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Weights:
         weighed = [s for s in signals.every() if any(self.theta.get(s.name, ()))]
         self.ranker = self._ranker(weighed)
         self.generating = self._ranker([*weighed, Titles()])
+        self.learning = self._ranker([s for s in weighed if s.name in LEARNED])
 
     @classmethod
     def of(cls, learned: Learned) -> Weights:

@@ -220,33 +220,90 @@ def test_separable_choices_without_l2_end_at_max_steps_with_finite_weights():
     assert losses[-1] < 1e-3
 
 
-@given(seeds, st.integers(1, 8))
-def test_a_step_agrees_with_its_twin(seed, n):
+STEP = {
+    "rate": 0.1,
+    "weight": 0.7,
+    "calm": 1.0,
+    "own_rate": 0.2,
+    "own_pull": 0.01,
+    "own_most": 1.0,
+    "most": 20.0,
+    "max_norm": 5.0,
+}
+NOBODY = np.empty(0)
+
+
+@given(seeds, st.integers(1, 8), st.booleans(), st.sampled_from([0.1, 5.0]))
+def test_a_step_agrees_with_its_twin(seed, n, has_own, most):
     rng = np.random.default_rng(seed)
-    x = rng.normal(size=(n, 4)).astype(F32)
-    theta, g2, chosen = rng.normal(size=4), rng.random(4), int(rng.integers(n))
-    expected_theta, expected_g2 = twins.step(x, theta, g2, chosen, 0.1)
-    assert _core.step(x, theta, g2, chosen, 0.1) is None
-    np.testing.assert_allclose(theta, expected_theta, atol=1e-9)
-    np.testing.assert_allclose(g2, expected_g2, atol=1e-9)
+    config = STEP | {"most": most, "own_most": most / 2, "max_norm": most}
+    x, chosen = rng.normal(size=(n, 4)).astype(F32), int(rng.integers(n))
+    m = 4 if has_own else 0
+    given_ = rng.normal(size=4), rng.random(4), rng.normal(size=m), rng.random(m)
+    expected = twins.step(x, *given_, chosen, **config)
+    assert _core.step(x, *given_, chosen, **config) is None
+    for found, wanted in zip(given_, expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-9)
+
+
+@given(seeds, st.integers(2, 8))
+def test_a_step_follows_the_gradient_of_finite_differences(seed, n):
+    """What a first step without calm tells of the gradient: its sign, and its square in g2."""
+    rng = np.random.default_rng(seed)
+    x, chosen = rng.normal(size=(n, 3)).astype(F32), int(rng.integers(n))
+    theta, own = rng.normal(size=3), rng.normal(size=3)
+
+    def loss(by):
+        scores = x.astype(np.float64) @ (theta + own + by)
+        return np.logaddexp.reduce(scores) - scores[chosen]
+
+    gradient = np.array([(loss(e) - loss(-e)) / 2e-5 for e in 1e-5 * np.eye(3)])
+    g2, moved = np.zeros(3), theta.copy()
+    config = STEP | {"weight": 1.0, "calm": 1e-12, "max_norm": 1e9}
+    _core.step(x, moved, g2, own.copy(), np.zeros(3), chosen, **config)
+    np.testing.assert_allclose(np.sqrt(g2), np.abs(gradient), atol=1e-6)
+    clear = np.abs(gradient) > 1e-4
+    np.testing.assert_allclose((theta - moved)[clear], 0.1 * np.sign(gradient)[clear], rtol=1e-3)
 
 
 def test_a_step_makes_the_chosen_more_probable(rng):
     x, theta, g2 = rng.normal(size=(6, 3)).astype(F32), np.zeros(3), np.zeros(3)
     groups = np.array([0, 6], np.int64)
     before = _core.log_softmax(x, theta.astype(F32), groups)[2]
-    _core.step(x, theta, g2, 2, 0.05)
+    _core.step(x, theta, g2, NOBODY, NOBODY, 2, **STEP)
     assert _core.log_softmax(x, theta.astype(F32), groups)[2] > before
+
+
+def test_no_number_of_steps_takes_a_weight_past_its_bound():
+    x, theta, own = np.array([[1], [0]], F32), np.zeros(1), np.zeros(1)
+    config = STEP | {"most": 0.5, "own_most": 0.25, "own_pull": 0.0}
+    for _ in range(500):
+        _core.step(x, theta, np.zeros(1), own, np.zeros(1), 0, **config)
+    assert (theta.item(), own.item()) == (0.5, 0.25)
+
+
+def test_one_event_of_huge_features_moves_no_more_than_its_rate():
+    x, theta, g2 = np.array([[1e6], [0]], F32), np.array([-1e-3]), np.zeros(1)
+    _core.step(x, theta, g2, NOBODY, NOBODY, 0, **(STEP | {"calm": 100.0}))
+    assert 0 < theta.item() + 1e-3 <= 0.1 * 0.7 * 5.0 / 10.0
 
 
 def test_a_refused_step_leaves_theta_as_it_was():
     theta, g2 = np.ones(2), np.ones(2)
-    with pytest.raises(ValueError, match="feature 1 of row 0 is not finite"):
-        _core.step(np.array([[0, np.nan]], F32), theta, g2, 0, 0.1)
-    with pytest.raises(IndexError, match="chosen is 1; the pool has 1 rows"):
-        _core.step(np.zeros((1, 2), F32), theta, g2, 1, 0.1)
-    with pytest.raises(ValueError, match=r"g2\[1\] is not finite"):
-        _core.step(np.zeros((1, 2), F32), theta, np.array([1, np.nan]), 0, 0.1)
+    for x, squares, chosen, error, message in (
+        ([[0, np.nan]], g2, 0, ValueError, "feature 1 of row 0 is not finite"),
+        ([[0, 0]], g2, 1, IndexError, "chosen is 1; the pool has 1 rows"),
+        ([[0, 0]], np.array([1, np.nan]), 0, ValueError, r"g2\[1\] is not finite"),
+    ):
+        with pytest.raises(error, match=message):
+            _core.step(np.array(x, F32), theta, squares, NOBODY, NOBODY, chosen, **STEP)
+    own = np.array([np.inf, 0])
+    with pytest.raises(ValueError, match=r"own\[0\] is not finite"):
+        _core.step(np.zeros((1, 2), F32), theta, g2, own, np.zeros(2), 0, **STEP)
+    with pytest.raises(ValueError, match="own has 1 entries; expected 2"):
+        _core.step(np.zeros((1, 2), F32), theta, g2, np.ones(1), np.ones(1), 0, **STEP)
+    with pytest.raises(ValueError, match="calm is 0"):
+        _core.step(np.zeros((1, 2), F32), theta, g2, NOBODY, NOBODY, 0, **(STEP | {"calm": 0.0}))
     assert (theta.tolist(), g2.tolist()) == ([1, 1], [1, 1])
 
 
@@ -254,7 +311,7 @@ def test_a_step_on_a_read_only_theta_is_refused():
     theta = np.zeros(2)
     theta.setflags(write=False)
     with pytest.raises(ValueError, match="not writeable"):
-        _core.step(np.zeros((1, 2), F32), theta, np.zeros(2), 0, 0.1)
+        _core.step(np.zeros((1, 2), F32), theta, np.zeros(2), NOBODY, NOBODY, 0, **STEP)
 
 
 @pytest.mark.parametrize(

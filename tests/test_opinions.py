@@ -105,9 +105,9 @@ def test_a_newcomers_first_rating_counts_at_once_and_each_more(trained):
 
 
 def test_what_is_asked_is_not_what_the_user_said_of_it(trained):
-    asked = trained.rating(["i0"], user="other")[0].distribution
     trained.feedback("other", "i0", "rating", 1.0)
-    assert trained.rating(["i0"], user="other")[0].distribution == asked
+    newcomer = trained.rating(["i0"], user="nobody")[0].distribution
+    assert trained.rating(["i0"], user="other")[0].distribution == newcomer
 
 
 def test_before_any_training_answers_are_the_users_own_and_the_path_says_so(store):

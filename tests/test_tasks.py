@@ -104,4 +104,4 @@ def test_bad_arguments_are_told_at_the_door(shop, call, error):
 def test_weights_of_ones_own_leave_those_of_other_tasks(shop):
     shop.learned.keep({"click": {"habit": (0.0, 9.0, 0.0, 0.0)}}, LINEAR, [])
     shop.use_theta(shop.theta)
-    assert list(shop._current().of_task("click")["habit"]) == [0.0, 9.0, 0.0, 0.0]
+    assert list(shop.weights.of_task("click")["habit"]) == [0.0, 9.0, 0.0, 0.0]

@@ -202,12 +202,21 @@ def objective(x, theta, prior, l2, target, groups):
     return loss_grad(x, theta, target, groups)[0] + l2 / 2 * np.sum((theta - prior) ** 2)
 
 
-def step(x, theta, g2, chosen, rate):
-    """Return the new (theta, g2)."""
+def step(
+    x, theta, g2, own, own_g2, chosen,
+    *, rate, weight, calm, own_rate, own_pull, own_most, most, max_norm,
+):  # fmt: skip
+    """Return the new (theta, g2, own, own_g2)."""
     target = np.eye(len(x))[chosen]
-    _, gradient = loss_grad(x, theta, target, [0, len(x)])
-    g2 = g2 + gradient**2
-    return theta - rate * gradient / (np.sqrt(g2) + 1e-8), g2
+    _, mine = loss_grad(x, theta + (own if len(own) else 0.0), target, [0, len(x)])
+    mine = mine * min(1.0, max_norm / max(np.linalg.norm(mine), 1e-300))
+    g2 = g2 + (weight * mine) ** 2
+    theta = np.clip(theta - rate * weight * mine / np.sqrt(calm + g2), -most, most)
+    if len(own):
+        own_g2 = own_g2 + mine**2
+        own = own * (1.0 - own_pull) - own_rate * mine / np.sqrt(calm + own_g2)
+        own = np.clip(own, -own_most, own_most)
+    return theta, g2, own, own_g2
 
 
 # unigram.h
@@ -246,13 +255,21 @@ class Histories:
 
     def extend(self, users, items, same):
         for user, item, flag in zip(users.tolist(), items.tolist(), same.tolist(), strict=True):
-            self.log.append([user, item, flag if self.entries(user) else 0])
+            held = self.entries(user)
+            if not held or held[-1][1] != item:
+                self.log.append([user, item, flag if held else 0])
 
     def entries(self, user):
         return [event for event in self.log if event[0] == user]
 
     def remove(self, user, pos):
         entries = self.entries(user)
+        self._erase(entries, pos)
+        left = self.entries(user)
+        if 0 < pos < len(left) and left[pos - 1][1] == left[pos][1]:
+            self._erase(left, pos)
+
+    def _erase(self, entries, pos):
         gone = entries[pos]
         if not gone[2] and pos + 1 < len(entries):
             entries[pos + 1][2] = 0

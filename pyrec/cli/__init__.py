@@ -19,7 +19,7 @@ from pyrec.cli.models import models
 from pyrec.cli.options import verbatim
 from pyrec.cli.tasks import ask, explain, profile, rating
 from pyrec.cli.tasks import click as click_
-from pyrec.cli.users import feedback, history, undo
+from pyrec.cli.users import export_my_data, feedback, forget, history, pause, undo
 
 __all__ = ["main"]
 
@@ -49,7 +49,8 @@ def main(ctx: click.Context) -> None:
 
 
 for _command in (
-    import_, index, recommend, similar, need, explain, feedback, undo, history, profile, click_,
+    import_, index, recommend, similar, need, explain, feedback, undo, history, pause,
+    forget, export_my_data, profile, click_,
     rating, ask, events, train, evaluate, models, doctor, demo,
 ):  # fmt: skip
     main.add_command(_command)

@@ -1,4 +1,4 @@
-"""The commands that ask: `recommend`, `similar` and `need`. They write nothing."""
+"""The commands that ask: `recommend`, `similar` and `need`."""
 
 from __future__ import annotations
 
@@ -61,6 +61,19 @@ _GENERATE: dict[str | None, bool | str] = {
     flag_value="slate",
     help="Let the behavior model make a sequence: each item follows those before it.",
 )
+@click.option(
+    "--diversity",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="How much it counts, 0 to 1, that an item is unlike those before it.",
+)
+@click.option(
+    "--explore",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="The share of places that is left to chance where the weights are unsure.",
+)
+@click.option("--shown", is_flag=True, help="Log that USER saw this list; clicks then tell more.")
 @model_options
 @db_option
 @format_options
@@ -71,6 +84,9 @@ def recommend(
     where: tuple[Filter, ...],
     include_seen: bool,
     generate: str | None,
+    diversity: float,
+    explore: float,
+    shown: bool,
     text_model: str,
     embedding_model: str,
     db: Path,
@@ -81,6 +97,8 @@ def recommend(
     TEXT is the question in plain words, in any language; `-` reads it from stdin. Prices in it
     count ("under 300", "三百以内"). Without TEXT and --user, what is popular comes.
     """
+    if shown and user is None:
+        raise click.UsageError("--shown logs that a user saw the list: name the user with --user")
     with open_db(db, text_model, embedding_model) as rec:
         slate = rec.recommend(
             question(words),
@@ -89,8 +107,12 @@ def recommend(
             where=where,
             include_seen=include_seen,
             generate=_GENERATE[generate],
+            diversity=diversity,
+            explore=explore,
         )
         slates.show(slate, form)
+        if shown:
+            slate.shown()
         if not slate:
             say(slates.empty(slate, where, rec.catalog.count))
         elif user and sys.stderr.isatty() and not rec.history(user, 1):

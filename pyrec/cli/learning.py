@@ -20,6 +20,7 @@ from pyrec.errors import EventError
 if TYPE_CHECKING:
     from pyrec.bootstrap import Interval
     from pyrec.evaluation import Evaluation, System
+    from pyrec.logged import LoggedEvaluation
     from pyrec.train import TrainReport
     from pyrec.train_behavior import BehaviorReport
 
@@ -102,6 +103,11 @@ def train(behavior: bool, update: bool, embedding_model: str, db: Path) -> None:
 )
 @click.option("--ablation", is_flag=True, help="Also measure what each signal adds.")
 @click.option(
+    "--logged",
+    is_flag=True,
+    help="Judge by the clicks on lists that were shown with --explore, and nothing else.",
+)
+@click.option(
     "--users",
     type=click.IntRange(1),
     default=2000,
@@ -127,6 +133,7 @@ def evaluate(
     k: int,
     include_seen: bool,
     ablation: bool,
+    logged: bool,
     users: int,
     seed: int,
     html: Path | None,
@@ -139,6 +146,10 @@ def evaluate(
     Part of the log is hidden and asked for from the rest, beside the most popular items. Each mean
     comes with the interval in which chance lets it lie at 95%. Nothing is changed.
     """
+    if logged:
+        with open_db(db, None, embedding_model) as rec:
+            _show_logged(rec.evaluate_logged(seed=seed), form)
+        return
     with (
         open_db(db, None, embedding_model) as rec,
         written(html) if html else nullcontext() as page,
@@ -158,6 +169,21 @@ def evaluate(
         say(f"only {plural(found.n_users, 'user')} could be asked: chance moves these means a lot")
     if html:
         say(f"wrote {html}")
+
+
+def _show_logged(found: LoggedEvaluation, form: str | None) -> None:
+    """Print what the weights would have earned on lists that were shown."""
+    rows = [
+        {"things taken a list": name, **_bounds(interval, "mean")}
+        for name, interval in (
+            ("as it was shown", found.logged),
+            ("by the weights in use", found.expected),
+            ("gain", found.gain),
+        )
+    ]
+    emit(rows, "table" if for_people(form) else form, list(rows[0]))
+    worth = f"their places that agree are worth {found.n_effective:.0f}"
+    say(f"{plural(found.n_lists, 'list')} of which a part was left to chance; {worth}")
 
 
 def _told(progress: Progress) -> Callable[[str, float], None]:

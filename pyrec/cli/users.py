@@ -1,14 +1,16 @@
-"""The commands about one user: `feedback`, `undo` and `history`."""
+"""The commands about one user: `feedback undo history pause forget export-my-data`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyrec.cli.options import db_option, open_db, text, verbatim
-from pyrec.cli.output import emit, for_people, format_options, say
+from pyrec.cli.files import written
+from pyrec.cli.options import db_option, embedding_option, open_db, text, verbatim
+from pyrec.cli.output import emit, for_people, format_options, plural, say
 from pyrec.cli.width import printable
 from pyrec.times import people_of
 from pyrec.types import EVENT_KINDS, Event
@@ -38,20 +40,91 @@ def feedback(user: str, item: str, kind: str, value: float | None, db: Path) -> 
         raise click.UsageError("a rating needs its number: --value 4")
     with open_db(db) as rec:
         event = rec.feedback(user, item, kind, value)
-        say(f"noted: {_told(event, _title(rec, item))}")
+        what = "noted" if event.event_id is not None else "not kept, as the user is paused"
+        say(f"{what}: {_told(event, _title(rec, item))}")
 
 
 @click.command()
 @click.argument("user", type=text)
 @db_option
 def undo(user: str, db: Path) -> None:
-    """Take back the newest thing that USER did."""
+    """Take back the newest thing that USER did.
+
+    What it taught goes with it.
+    """
     with open_db(db) as rec:
         event = rec.undo(user)
         if event is None:
             say(f"there is nothing of {user} to take back")
         else:
             say(f"taken back: {_told(event, _title(rec, event.item_id))}")
+
+
+@click.command(epilog=verbatim("pyrec pause anna", "pyrec pause anna --end"))
+@click.argument("user", type=text)
+@click.option("--end", is_flag=True, help="Keep what USER does again.")
+@db_option
+def pause(user: str, end: bool, db: Path) -> None:
+    """Keep nothing of USER for now: a private session.
+
+    Until --end, lists are made from what is known already; feedback is checked, and forgotten.
+    """
+    with open_db(db) as rec:
+        if not end:
+            rec.pause(user)
+            say(f"nothing that {printable(user)} does is kept, until `pyrec pause USER --end`")
+        elif rec.resume(user):
+            say(f"what {printable(user)} does is kept again")
+        else:
+            say(f"{printable(user)} was not paused")
+
+
+@click.command()
+@click.argument("user", type=text)
+@click.option("--yes", is_flag=True, help="Do not ask whether you are sure.")
+@embedding_option
+@db_option
+def forget(user: str, yes: bool, embedding_model: str, db: Path) -> None:
+    """Forget USER for good, with what was learned from them.
+
+    Events, corrections, lists that were shown and weights go, what others' events taught is worked
+    out again without them, and the file is written anew, so that their bytes are gone as well. A
+    store that was trained is trained again; a behavior model goes away until
+    `pyrec train --behavior`.
+    """
+    with open_db(db, None, embedding_model) as rec:
+        if not yes:
+            click.confirm(
+                f"Forget all of {printable(user)}? It cannot be undone", abort=True, err=True
+            )
+        found = rec.forget(user)
+    say(f"forgotten: {plural(found.n_events, 'event')} of {printable(user)}, and all else of them")
+    if found.trained:
+        say("what is learned from histories was trained anew without them")
+    if found.behavior:
+        say("the behavior model knew them and is gone; `pyrec train --behavior` makes a new one")
+    for path in found.backups:
+        say(f"{path} is another database of pyrec's, perhaps a copy that still holds them")
+
+
+@click.command("export-my-data")
+@click.argument("user", type=text)
+@click.argument(
+    "file", type=click.Path(path_type=Path, allow_dash=True), required=False, default="-"
+)
+@db_option
+def export_my_data(user: str, file: Path, db: Path) -> None:
+    """Write all that is kept of USER as JSON.
+
+    These are events, corrections, lists that were shown, and weights of their own. `-` or no FILE
+    is stdout.
+    """
+    with open_db(db) as rec, written(file) as sink:
+        sink.write(
+            (json.dumps(rec.export_data(user), ensure_ascii=False, indent=2) + "\n").encode()
+        )
+    if str(file) != "-":
+        say(f"wrote what is kept of {printable(user)} to {file}")
 
 
 @click.command()

@@ -1,5 +1,7 @@
 """Signals: each says how well an item fits a question; the mixer weighs them."""
 
+from collections.abc import Callable
+from functools import cache
 from importlib.metadata import entry_points
 
 from pyrec.signals.base import Signal
@@ -12,6 +14,7 @@ from pyrec.signals.linear import Linear, LinearRecent
 from pyrec.signals.phrases import Phrases
 from pyrec.signals.popular import Popular
 from pyrec.signals.tastes import Tastes
+from pyrec.signals.unanswered import Unanswered
 
 
 def every() -> list[Signal]:
@@ -35,6 +38,14 @@ def every() -> list[Signal]:
         Lately(),
         Popular(asked=False),
         Tastes(),
+        Unanswered(),
         Behavior(),
     ]
-    return ours + [entry.load()() for entry in entry_points(group="pyrec.signals")]
+    return ours + [offered() for offered in _offered()]
+
+
+@cache
+def _offered() -> tuple[Callable[[], Signal], ...]:
+    # Once a process: looking through all installed packages takes a millisecond, and theta moves
+    # with every event.
+    return tuple(entry.load() for entry in entry_points(group="pyrec.signals"))

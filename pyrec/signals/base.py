@@ -7,7 +7,7 @@ into both. Packages add signals through the entry point group `pyrec.signals`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -74,6 +74,8 @@ class Question:
         takers: the newest of `history` with the users who took each, once a reason was asked for.
         companions: item_idx to the title that `takers` say goes with it, as reasons are asked for.
         generated: item_idx to probability, once the `titles` signal has run.
+        unanswered: item_idx to how many times it was shown to a user who did nothing with it.
+        own: by signal what the user's own weights add; empty for nobody's.
         avoid: what is to be kept away: values of columns, or words.
         want: values that the user said they like.
         prompts: the wording of what the text model is asked.
@@ -100,6 +102,8 @@ class Question:
     takers: list[tuple[str, set[int]]] | None = field(default=None, repr=False)
     companions: dict[int, str] = field(default_factory=dict, repr=False)
     generated: dict[int, float] | None = field(default=None, repr=False)
+    unanswered: Mapping[int, int] = field(default_factory=dict)
+    own: Mapping[str, Sequence[float]] = field(default_factory=dict)
     avoid: Sequence[Phrase] = ()
     want: Sequence[Phrase] = ()
     prompts: Prompts = field(default_factory=Prompts, repr=False)

@@ -24,6 +24,7 @@ from pyrec.mixer import Mixed, Mixer
 from pyrec.phrasebook import Phrasebook
 from pyrec.prompts import Prompts
 from pyrec.questions import Questions
+from pyrec.steps import Steps
 from pyrec.store import is_text
 from pyrec.types import Filter
 from pyrec.weights import Weights
@@ -73,6 +74,7 @@ class Context:
     questions: Questions
     prompts: Prompts
     weights: Weights
+    steps: Steps
 
 
 @dataclass(frozen=True)

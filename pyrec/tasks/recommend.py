@@ -13,13 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pyrec.mixer import Mixed
-from pyrec.ranking import Ranker
+from pyrec.mixer import FEATURES, Mixed, depth_features, depth_of
+from pyrec.ranking import Ranker, shares_of
+from pyrec.shown import Shown, shares_in_pool
 from pyrec.signals.base import Question
 from pyrec.signals.titles import rerank
+from pyrec.tasks import diversity
 from pyrec.tasks.base import MAX_K, Answers, Ask, Context, Task
+from pyrec.tasks.explore import N_HEAD, explore
 from pyrec.tasks.slates import generate
 from pyrec.types import Slate, SlateActions, Suggestion
+
+I32 = npt.NDArray[np.int32]
 
 K = 10
 """How many items come where neither the caller nor the words say."""
@@ -61,7 +66,7 @@ class RecommendTask(Task[Asked, Slate]):
     """
 
     name = "recommend"
-    options = frozenset(("generate",))
+    options = frozenset(("generate", "diversity", "explore", "rng"))
 
     def __init__(
         self,
@@ -134,7 +139,15 @@ class RecommendTask(Task[Asked, Slate]):
         if question.need is not None and question.need.order and len(pool):
             order = self._ordered(question.need.order, pool, mixed, order)
             path.append(f"in the order of {question.need.order}")
-        ranker, best = self._ranker(x.ask), order[: x.k]
+        if x.ask.options.get("diversity"):
+            order = self._diverse(x, pool, mixed, order)
+            path.append("each unlike those before it")
+        ranker = self._ranker(x.ask)
+        propensities = None
+        if x.ask.options.get("explore") and len(pool):
+            order, propensities = self._explore(x, answers, order)
+            path.append(f"{x.ask.options['explore']:.0%} of the places left to chance")
+        best = order[: x.k]
         suggestions = tuple(
             Suggestion(
                 item,
@@ -144,7 +157,60 @@ class RecommendTask(Task[Asked, Slate]):
             for n, item in zip(best, self.context.catalog.items(pool[best]), strict=True)
         )
         ms = 1000.0 * (time.perf_counter() - x.began)
-        return Slate(suggestions, tuple(path), ms, question.need, x.ask.user, self._actions)
+        evidence = None
+        if x.ask.user is not None and len(best):
+            kept = order[:N_HEAD] if propensities is not None else best
+            evidence = self._evidence(x, answers, mixed, kept, len(best), propensities)
+        made_for = question.need, x.ask.user, self._actions, evidence
+        return Slate(suggestions, tuple(path), ms, *made_for)
+
+    def _diverse(
+        self, x: Asked, pool: I32, mixed: Mixed, order: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        head = order[: max(diversity.N_HEAD, 5 * x.k)]
+        items = self.context.catalog.items(pool[head])
+        likeness = diversity.likeness_of(items, pool[head], x.question.index)
+        share = float(x.ask.options["diversity"])
+        fit = np.minimum.accumulate(mixed.logprob[head])  # a beam may have had its say on the order
+        places = diversity.diversify(fit, likeness, share, x.k)
+        return np.concatenate([head[places], order[len(head) :]])
+
+    def _explore(
+        self, x: Asked, answers: Answers, order: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], tuple[float, ...]]:
+        question, mixer = x.question, self._ranker(x.ask).mixer
+        head = order[: max(N_HEAD, x.k)]
+        weighs = np.repeat(shares_of(mixer.names, words=question.has_words), len(FEATURES))
+        depth = depth_of(len(question.taken))
+        phi = depth_features(shares_in_pool(answers.values), depth)[head] * weighs
+        unsure = 1.0 / np.sqrt(self.context.steps.squares(mixer.names))
+        rng = x.ask.options.get("rng") or np.random.default_rng()
+        share = float(x.ask.options["explore"])
+        found = explore(phi, mixer.added(question.own), unsure, x.k, share, rng)
+        order = np.concatenate([head[list(found.order)], order[len(head) :]])
+        return order, found.propensities
+
+    def _evidence(
+        self,
+        x: Asked,
+        answers: Answers,
+        mixed: Mixed,
+        kept: npt.NDArray[np.int64],
+        n_shown: int,
+        propensities: tuple[float, ...] | None,
+    ) -> Shown:
+        pool = np.asarray(answers.choices, np.int32)
+        return Shown(
+            self._ranker(x.ask).mixer.names,
+            depth_of(len(x.question.taken)),
+            x.question.has_words,
+            tuple(item.item_id for item in self.context.catalog.items(pool[kept])),
+            n_shown,
+            mixed.logprob[kept],
+            shares_in_pool(answers.values)[kept],
+            propensities,
+            self.context.steps.last,
+        )
 
     def _generate(self, ask: Ask) -> bool | str:
         generate: bool | str = ask.options.get("generate", False)

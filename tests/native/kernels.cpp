@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <limits>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -225,7 +226,12 @@ void test_mixer(Random& random) {
         CHECK(gradient == gradient_of_many);
         for (int64_t j = 0; j < f; ++j)
             CHECK(std::fabs(gradient[j] + 0.01 * found.theta[j]) < 1e-4);
-        if (n > 0) step(x, theta.data(), g2.data(), random.below(n), 0.1);
+        std::vector<double> own(x.dim, 0.0), own_g2(x.dim, 0.0);
+        const StepConfig config{0.1, 1.0, 1.0, 0.1, 0.01, 1.0, 20.0, 5.0};
+        if (n > 0) {
+            step(x, {theta.data(), g2.data()}, {own.data(), own_g2.data()}, random.below(n),
+                 config);
+        }
         const std::vector<float> narrow(theta.begin(), theta.end());
         for (float l : log_softmax(x, span(narrow), span(groups))) CHECK(l <= 1e-6f);
     }
@@ -276,23 +282,25 @@ void test_histories(Random& random) {
         Histories histories;
         const int64_t n_users = 1 + random.below(4), n_items = 1 + random.below(30);
         const int64_t most = random.coin(0.2) ? 2000 : 20;
-        int64_t n_events = 0;
         for (int change = 0; change < 12; ++change) {
             const int64_t m = random.below(most), user = random.below(n_users);
             const int64_t length = int64_t(histories.history(user).items.size());
             if (random.coin(0.1)) {
                 histories.forget(user);
-                n_events -= length;
             } else if (length > 0 && random.coin(0.4)) {
                 histories.remove(user, random.below(length));
-                --n_events;
             } else {
                 std::vector<int32_t> users(m), items(m);
                 for (int32_t& u : users) u = int32_t(random.below(n_users));
                 for (int32_t& i : items) i = int32_t(random.below(n_items));
                 const auto same = random.mask(m);
                 histories.extend(span(users), span(items), span(same));
-                n_events += m;
+            }
+            int64_t n_events = 0;
+            for (int64_t u = 0; u < n_users; ++u) {
+                const std::vector<int32_t> items = histories.history(u).items;
+                n_events += int64_t(items.size());
+                CHECK(std::adjacent_find(items.begin(), items.end()) == items.end());
             }
             CHECK(histories.n_events() == n_events);
             check_throws<std::out_of_range>([&] { histories.remove(n_users, 0); });
@@ -301,11 +309,13 @@ void test_histories(Random& random) {
         for (int64_t item = 0; item < n_items; ++item) {
             const PostingColumns found = histories.postings(item);
             postings += int64_t(found.users.size());
+            const std::set<int32_t> takers(found.users.begin(), found.users.end());
+            CHECK(item >= histories.n_items() || histories.count()[item] == int64_t(takers.size()));
             for (size_t i = 0; i < found.users.size(); ++i) {
                 CHECK(histories.history(found.users[i]).items[found.pos[i]] == item);
             }
         }
-        CHECK(postings == n_events);
+        CHECK(postings == histories.n_events());
         std::vector<int32_t> query(random.below(6));
         for (int32_t& item : query) item = int32_t(random.below(n_items + 2));
         const std::vector<float> weights(query.size(), 1.0f);

@@ -1,0 +1,90 @@
+"""What an event teaches: the questions that it answers, as choices for the mixer.
+
+Whoever takes something answers what to recommend to them: from the list that they were shown, with
+the places in it, or, where none of late showed it, from what the signals would have named. A
+rating, a like and a dislike also answer what `click` and `rating` ask. Evidence is from before the
+event, so the same log gives the same lessons.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyrec.interactions import TAKEN
+from pyrec.mixer import Choice, depth_features, depth_of, key_of, shipped_theta
+from pyrec.opinions import YES, read_person
+from pyrec.ranking import Ranker, shares_of
+from pyrec.shown import PLACE, PLACE_PRIOR, Shown
+from pyrec.steps import Prior
+from pyrec.tasks.base import Context, make_ask
+from pyrec.tasks.click import ClickTask
+from pyrec.tasks.ordinal import OrdinalTask
+from pyrec.tasks.rating import RatingTask
+from pyrec.types import Event
+
+_HEADS: tuple[type[OrdinalTask[Any]], ...] = (ClickTask, RatingTask)
+_ANSWERS_CLICK = ("like", "dislike", "purchase", "click", "skip", "rating")
+
+
+def prior() -> Prior:
+    """Return the weights, by key, of what nothing was learned for yet."""
+    found = {PLACE: PLACE_PRIOR, **shipped_theta()}
+    for head in _HEADS:
+        found |= {key_of(head.name, s): row for s, row in shipped_theta(head.name).items()}
+    return found
+
+
+def lessons(event: Event, context: Context, shown: Shown | None) -> list[Choice]:
+    """Return what an event teaches, before it is in the log; empty for nothing.
+
+    Args:
+        event: not yet logged.
+        context: the store without the event.
+        shown: the list that the item was chosen from, None for none.
+    """
+    found = []
+    if event.kind in TAKEN:
+        of_list = shown is not None and shown.n_shown > 1
+        choice = _from_list(event, shown) if of_list and shown else _from_all(event, context)
+        if choice is not None:
+            found.append(choice)
+    if event.kind in _ANSWERS_CLICK and context.catalog.idxs([event.item_id])[0] >= 0:
+        found += [c for head in _HEADS if (c := _of_opinion(head, event, context)) is not None]
+    return found
+
+
+def _from_list(event: Event, shown: Shown) -> Choice:
+    return shown.choice(event.item_id, shares_of(shown.names, words=shown.words))
+
+
+def _from_all(event: Event, context: Context) -> Choice | None:
+    """Return the choice among what the signals name; None where they do not name the item."""
+    ranker: Ranker = context.weights.learning
+    question = context.questions.past(event.user_id)
+    if not len(question.taken):
+        return None  # of a newcomer there is nothing to go by
+    pool = np.sort(ranker.answers(question))
+    chosen = np.flatnonzero(pool == context.catalog.idxs([event.item_id])[0])
+    if not len(chosen) or len(pool) < 2:
+        return None
+    x = depth_features(ranker.values(question, pool), depth_of(len(question.taken)))
+    return Choice(ranker.mixer.names, x, int(chosen[0]), own=True)
+
+
+def _of_opinion(head: type[OrdinalTask[Any]], event: Event, context: Context) -> Choice | None:
+    """Return the choice among the levels of a scale; None where the event names none of them."""
+    if head is RatingTask and event.kind != "rating":
+        return None
+    task = head(context)
+    x = task.encode(make_ask(user=event.user_id, items=(event.item_id,)))
+    known = [(event.item_id, event.kind, event.value)]
+    (opinion,) = read_person(known, x.state.scale).values()
+    if head is ClickTask:
+        chosen = int(opinion > YES)
+    else:
+        chosen = int(np.abs(x.levels.opinions - opinion).argmin())
+    answers = task.answers(x)
+    names = tuple(key_of(task.name, signal) for signal in task.signals)
+    return Choice(names, depth_features(answers.values, answers.context), chosen)

@@ -1,0 +1,63 @@
+"""Exploration: some places of a list are left to chance, where theta itself is unsure.
+
+Thompson sampling: weights are drawn around theta, as far from it as they are unsure
+(`Steps.squares`), and a place that is left to chance goes to what one of the draws likes best. How
+likely each item was to stand where it stands is known exactly, because the draws are few and kept:
+that is what lets other weights be judged by the clicks (`logged.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+
+N_HEAD = 50
+"""Among how many of the best chance may choose."""
+N_DRAWS = 200
+
+
+@dataclass(frozen=True)
+class Explored:
+    """A list of which a part was left to chance.
+
+    Attributes:
+        order: (n,) places in what was given: the list, then the rest in the order it had.
+        propensities: of the list: how likely each was at its place, given those before it.
+    """
+
+    order: tuple[int, ...]
+    propensities: tuple[float, ...]
+
+
+def explore(
+    x: F32, theta: F64, unsure: F64, k: int, share: float, rng: np.random.Generator
+) -> Explored:
+    """Leave a share of the places to chance.
+
+    Args:
+        x: (n, f) features of the head of a ranking, best first.
+        theta: (f,) the weights.
+        unsure: (f,) the standard deviation of each.
+        k: how long the list is.
+        share: how likely each place is to be left to chance, 0 to 1.
+        rng: the source of chance.
+    """
+    n = len(x)
+    draws = theta[:, None] + unsure[:, None] * rng.normal(size=(len(theta), N_DRAWS))
+    scores = x.astype(np.float64) @ draws  # (n, N_DRAWS)
+    left = np.ones(n, bool)
+    order, propensities = [], []
+    for _ in range(min(k, n)):
+        likes = np.where(left[:, None], scores, -np.inf).argmax(axis=0)
+        greedy = int(left.argmax())  # the first that is left
+        chosen = int(likes[rng.integers(N_DRAWS)]) if rng.random() < share else greedy
+        by_chance = float((likes == chosen).mean())
+        propensities.append(share * by_chance + (1.0 - share) * (chosen == greedy))
+        order.append(chosen)
+        left[chosen] = False
+    return Explored((*order, *np.flatnonzero(left).tolist()), tuple(propensities))
