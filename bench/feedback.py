@@ -240,22 +240,71 @@ def main() -> None:
     )
 
 
-def curve(found: dict, arm: str) -> tuple[list[float], list[float], list[float]]:
-    """Return the mean gain of each part of time, with its interval."""
-    places, gains = np.array(found["places"]), np.array(found["gains"][arm])
+WIDTH, HEIGHT, LEFT, TOP = 300.0, 190.0, 46.0, 30.0
+COLORS = {"frozen": "#8a8a8a", "history": "#2a6fbb", "steps": "#d9822b", "all": "#2f8f4e"}
+DRAWN = ("frozen", "history", "all")
+"""`steps` lies so near to `all` that both would be one line."""
+
+
+def curve(found: dict, arm: str) -> list[tuple[float, float, float, float]]:
+    """Return for each part of time where it lies, 0 to 1, its mean gain and the interval's ends."""
+    places, gains = np.array(found["places"]), np.array(found["gains"][arm], np.float64)
     part = np.minimum(places * N_PARTS // found["n_events"], N_PARTS - 1)
-    columns: Sequence[tuple[float, float, float]] = [
-        tuple(intervals(gains[part == n][:, None], np.random.default_rng(0))[0])
-        for n in range(N_PARTS)
-        if (part == n).any()
-    ]
-    mean, low, high = (list(c) for c in zip(*columns, strict=True))
-    return mean, low, high
+    points = []
+    for n in range(N_PARTS):
+        mine = gains[part == n]
+        if len(mine) and not np.isnan(mine).any():
+            mean, low, high = intervals(mine[:, None], np.random.default_rng(0))[0]
+            points.append(((n + 0.5) / N_PARTS, mean, low, high))
+    return points
 
 
-def plot(names: list[str], path: Path) -> None:
-    """Draw nDCG@10 over time, one chart a data set."""
-    raise NotImplementedError
+def plot(names: Sequence[str], path: Path) -> None:
+    """Draw nDCG@10 over time as SVG, one chart a data set, side by side."""
+    parts = []
+    for n, name in enumerate(names):
+        found = json.loads(saved(name).read_text())
+        curves = {arm: curve(found, arm) for arm in DRAWN}
+        parts.append(chart(name, curves, n * (WIDTH + LEFT + 20)))
+    width, height = len(names) * (WIDTH + LEFT + 20), TOP + HEIGHT + 58
+    legend = "".join(
+        f'<rect x="{LEFT + 110 * n}" y="{height - 20}" width="18" height="4" fill="{COLORS[arm]}"/>'
+        f'<text x="{LEFT + 24 + 110 * n}" y="{height - 14}">{arm}</text>'
+        for n, arm in enumerate(DRAWN)
+    )
+    path.write_text(
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
+        'font-family="sans-serif" font-size="12"><title>nDCG@10 while events arrive</title>'
+        '<rect width="100%" height="100%" fill="white"/>' + "".join(parts) + legend + "</svg>\n"
+    )
+    print(f"wrote {path}")
+
+
+def chart(name: str, curves: dict[str, list], at: float) -> str:
+    """Draw one data set."""
+    top = max(high for points in curves.values() for _, _, _, high in points)
+
+    def xy(x: float, y: float) -> str:
+        return f"{at + LEFT + WIDTH * x:.1f},{TOP + HEIGHT * (1.0 - y / top):.1f}"
+
+    parts = [f'<text x="{at + LEFT}" y="18" font-weight="bold">{name}</text>']
+    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2) if top / s <= 6)
+    for n in range(int(top / step) + 1):
+        line = xy(0.0, n * step), xy(1.0, n * step)
+        parts.append(f'<path d="M{line[0]} L{line[1]}" stroke="#e3e3e3"/>')
+        y = line[0].split(",")[1]
+        parts.append(f'<text x="{at + LEFT - 6}" y="{y}" text-anchor="end">{n * step:.2f}</text>')
+    for share, told in ((0.0, "0"), (0.5, "half"), (1.0, "all events")):
+        x = xy(share, 0.0).split(",")[0]
+        parts.append(f'<text x="{x}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{told}</text>')
+    for arm, points in curves.items():
+        band = [xy(x, high) for x, _, _, high in points]
+        band += [xy(x, low) for x, _, low, _ in reversed(points)]
+        line = " L".join(xy(x, mean) for x, mean, _, _ in points)
+        color = COLORS[arm]
+        parts.append(f'<path d="M{" L".join(band)} Z" fill="{color}" opacity="0.18"/>')
+        parts.append(f'<path d="M{line}" fill="none" stroke="{color}" stroke-width="2"/>')
+    return "".join(parts)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import numpy as np
 from common import ROOT, machine, table
 
 from pyrec import _core
+from pyrec.mixer import Learning, Mixer, StepConfig
 
 sys.path.insert(0, str(ROOT / "tests"))
 import twins
@@ -361,7 +362,7 @@ def generation(rng: np.random.Generator) -> Iterator[Kernel]:
 
 
 def mixing(rng: np.random.Generator) -> Iterator[Kernel]:
-    n, n_signals = 1000, 8
+    n, n_signals = 1000, 18  # as many as `recommend` mixes
     values = rng.random((n, n_signals)).astype(F32)
     one = np.array([0, n], np.int64)
     context = np.full(1, 0.5, F32)
@@ -379,13 +380,24 @@ def mixing(rng: np.random.Generator) -> Iterator[Kernel]:
         partial(_core.log_softmax, phi, theta.astype(F32), one),
         partial(twins.log_softmax, phi, theta, one),
     )
-    sums = np.zeros(phi.shape[1])
     yield Kernel(
-        "step",
-        "the same pool",
-        partial(_core.step, phi, theta.copy(), sums, 0, 0.1),
-        partial(twins.step, phi, theta, sums, 0, 0.1),
+        "contributions",
+        "the same",
+        partial(_core.contributions, phi, theta.astype(F32), one),
+        partial(twins.contributions, phi, theta, one),
     )
+    mixer = Mixer([f"s{n}" for n in range(n_signals)], {})
+    yield Kernel("mix", "the same, as Python calls it", partial(mixer.mix, values, 0.5))
+    for n_rows in (10, 400, 1000):
+        x, config = phi[:n_rows], vars(StepConfig()) | {"weight": 1.0}
+        shared, own = Learning.zeros(n_signals), Learning.zeros(n_signals)
+        learning = shared.theta, shared.g2, own.theta, own.g2, 0
+        yield Kernel(
+            "step",
+            f"{n_rows:,} of these",
+            partial(_core.step, x, *learning, **config),
+            partial(twins.step, x, *learning, **config),
+        )
 
     n_pools, size = 2000, 200
     groups = np.arange(0, n_pools * size + 1, size)

@@ -324,6 +324,18 @@ void register_mixer(py::module_& m) {
         },
         py::arg("x").noconvert(), py::arg("theta").noconvert(), py::arg("groups").noconvert());
     m.def(
+        "contributions",
+        [](const Array<float>& x, const Array<float>& theta, const Array<int64_t>& groups) {
+            const auto view = rows(x, "x");
+            const auto weights = span(theta, "theta");
+            const auto offsets = span(groups, "groups");
+            const int64_t n_signals = view.dim / pyrec::features_per_signal;
+            return hand_over(
+                without_gil([&] { return pyrec::contributions(view, weights, offsets); }),
+                {view.n_rows, n_signals});
+        },
+        py::arg("x").noconvert(), py::arg("theta").noconvert(), py::arg("groups").noconvert());
+    m.def(
         "loss_grad",
         [](const Array<float>& x, const Array<double>& theta, const Array<float>& target,
            const Array<int64_t>& groups, int n_threads) {

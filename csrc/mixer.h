@@ -165,6 +165,37 @@ inline std::vector<float> log_softmax(Rows<float> x, Span<float> theta, Span<int
     return {scores.begin(), scores.end()};
 }
 
+// (n, f / 4) θ · φ of each signal alone, less its mean over the pool: what moved a row up or down.
+inline std::vector<float> contributions(Rows<float> x, Span<float> theta, Span<int64_t> groups) {
+    check_size(theta.size, x.dim, "theta");
+    check_offsets(groups, x.n_rows, "groups");
+    const int64_t n_signals = x.dim / features_per_signal;
+    std::vector<float> parts(x.n_rows * n_signals);
+    std::vector<double> mean(n_signals);
+    for (int64_t g = 0; g + 1 < groups.size; ++g) {
+        std::fill(mean.begin(), mean.end(), 0.0);
+        for (int64_t i = groups[g]; i < groups[g + 1]; ++i) {
+            const float* row = x.row(i);
+            float* out = &parts[i * n_signals];
+            for (int64_t s = 0; s < n_signals; ++s, row += features_per_signal) {
+                const float* weights = theta.data + s * features_per_signal;
+                out[s] = weights[0] * row[0] + weights[1] * row[1] + weights[2] * row[2] +
+                         weights[3] * row[3];
+                mean[s] += out[s];
+            }
+        }
+        const double share =
+            1.0 / static_cast<double>(std::max<int64_t>(groups[g + 1] - groups[g], 1));
+        for (double& m : mean) m *= share;
+        for (int64_t i = groups[g]; i < groups[g + 1]; ++i) {
+            for (int64_t s = 0; s < n_signals; ++s) {
+                parts[i * n_signals + s] -= static_cast<float>(mean[s]);
+            }
+        }
+    }
+    return parts;
+}
+
 // The mean loss over many pools and its gradient, on several threads.
 //
 // Pools are dealt out in blocks of a few thousand rows whose sums are added in the order of the

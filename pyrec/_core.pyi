@@ -195,6 +195,9 @@ def features(values: F32, groups: I64, context: F32) -> F32:
 def log_softmax(x: F32, theta: F32, groups: I64) -> F32:
     """Return log P of each row within its pool, (n)."""
 
+def contributions(x: F32, theta: F32, groups: I64) -> F32:
+    """Return theta . phi of each signal, four columns each, less its mean over its pool, (n, f / 4)."""
+
 def loss_grad(x: F32, theta: F64, target: F32, groups: I64, n_threads: int) -> tuple[float, F64]:
     """Return the mean cross-entropy over pools and its gradient (f).
 

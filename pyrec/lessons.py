@@ -25,7 +25,9 @@ from pyrec.tasks.rating import RatingTask
 from pyrec.types import Event
 
 _HEADS: tuple[type[OrdinalTask[Any]], ...] = (ClickTask, RatingTask)
-_ANSWERS_CLICK = ("like", "dislike", "purchase", "click", "skip", "rating")
+_EXPLICIT = ("like", "dislike", "skip", "rating")
+"""Kinds that answer whether somebody says yes. A click or a purchase does too, but nobody logs what
+was not clicked: learned one by one, they would say that everybody always does."""
 
 
 def prior() -> Prior:
@@ -50,7 +52,7 @@ def lessons(event: Event, context: Context, shown: Shown | None) -> list[Choice]
         choice = _from_list(event, shown) if of_list and shown else _from_all(event, context)
         if choice is not None:
             found.append(choice)
-    if event.kind in _ANSWERS_CLICK and context.catalog.idxs([event.item_id])[0] >= 0:
+    if event.kind in _EXPLICIT and context.catalog.idxs([event.item_id])[0] >= 0:
         found += [c for head in _HEADS if (c := _of_opinion(head, event, context)) is not None]
     return found
 
@@ -60,11 +62,17 @@ def _from_list(event: Event, shown: Shown) -> Choice:
 
 
 def _from_all(event: Event, context: Context) -> Choice | None:
-    """Return the choice among what the signals name; None where they do not name the item."""
+    """Return the choice among what the signals name; None where they do not name the item.
+
+    Lists leave out what was taken, so taking it again says nothing of them; and of a newcomer there
+    is nothing to go by.
+    """
+    if not context.questions.is_new_to(event.user_id, event.item_id):
+        return None
     ranker: Ranker = context.weights.learning
     question = context.questions.past(event.user_id)
     if not len(question.taken):
-        return None  # of a newcomer there is nothing to go by
+        return None
     pool = np.sort(ranker.answers(question))
     chosen = np.flatnonzero(pool == context.catalog.idxs([event.item_id])[0])
     if not len(chosen) or len(pool) < 2:

@@ -180,12 +180,7 @@ class Mixer:
         contexts = np.full(len(groups) - 1, context, np.float32)
         phi = _core.features(np.ascontiguousarray(values, np.float32), groups, contexts)
         logprob = _core.log_softmax(phi, theta, groups)
-        weighed = (phi * theta).reshape(len(values), len(self.names), len(FEATURES)).sum(axis=2)
-        if len(values):
-            sizes = np.diff(groups)
-            means = np.add.reduceat(weighed, groups[:-1], axis=0) / sizes[:, None]
-            weighed = weighed - np.repeat(means, sizes, axis=0)
-        return Mixed(logprob, weighed.astype(np.float32))
+        return Mixed(logprob, _core.contributions(phi, theta, groups))
 
     def added(self, own: Mapping[str, Sequence[float]] | None) -> F64:
         """Return theta with a user's own weights added, (n_signals * 4,) float64."""

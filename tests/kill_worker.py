@@ -16,8 +16,12 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+import numpy as np
+
 from pyrec.catalog import Catalog
 from pyrec.events import EventLog
+from pyrec.mixer import Choice
+from pyrec.steps import Steps
 from pyrec.store import Store
 from pyrec.types import Event, Item
 
@@ -40,12 +44,16 @@ def import_generations(path: str, number: int, acknowledge: Acknowledge) -> None
 
 
 def take_feedback(path: str, number: int, acknowledge: Acknowledge) -> None:
+    """Log events, each with a step of theta in its transaction."""
+    choice = Choice(("after",), np.eye(2, 4, dtype=np.float32), 0, own=True)
     with Store.open(path) as store:
-        log = EventLog(store)
+        log, steps = EventLog(store), Steps(store)
         n = 0
         while True:
             n += 1
-            event = log.append(Event(f"user {number}", f"{number}-{n}", "like"))
+            with store.transact():
+                event = log.append(Event(f"user {number}", f"{number}-{n}", "like"))
+                steps.take(event.event_id, event.user_id, 0, None, [choice], {})
             acknowledge([event.event_id, event.item_id])
             time.sleep(0.005)  # else the importer hardly ever finds the store free
 

@@ -233,6 +233,17 @@ STEP = {
 NOBODY = np.empty(0)
 
 
+@given(seeds)
+def test_contributions_agree_with_their_twin(seed):
+    rng = np.random.default_rng(seed)
+    groups = np.concatenate([[0], np.cumsum(rng.integers(0, 5, 4))]).astype(np.int64)
+    x = rng.normal(size=(groups[-1], 8)).astype(F32)
+    theta = rng.normal(size=8).astype(F32)
+    found = _core.contributions(x, theta, groups)
+    assert found.shape == (len(x), 2)
+    np.testing.assert_allclose(found, twins.contributions(x, theta, groups), atol=1e-5)
+
+
 @given(seeds, st.integers(1, 8), st.booleans(), st.sampled_from([0.1, 5.0]))
 def test_a_step_agrees_with_its_twin(seed, n, has_own, most):
     rng = np.random.default_rng(seed)

@@ -162,6 +162,25 @@ def test_one_account_that_clicks_one_item_a_thousand_times_moves_nobodys_list(tm
         assert np.mean(same) >= 0.95
 
 
+def test_a_long_run_of_events_leaves_no_more_than_the_newest_ways_back(tmp_path, monkeypatch):
+    monkeypatch.setattr("pyrec.steps.N_BEFORE", 20)
+    with lived(tmp_path / "a.db", walk(1, 400)) as rec:
+        (n_kept,) = rec.store.db.execute("SELECT count(*) FROM befores").fetchone()
+        assert 20 <= n_kept <= 20 + 64 + 1
+        before = learned(rec)
+        rec.feedback("u1", "i7", "purchase")
+        rec.undo("u1")
+        assert learned(rec) == before
+
+
+def test_an_item_taken_again_teaches_nothing_of_lists_that_leave_it_out(tmp_path):
+    with lived(tmp_path / "a.db", walk(1, 60)) as rec:
+        rec.feedback("u1", "i7", "purchase")
+        before = learned(rec)
+        rec.feedback("u1", "i7", "purchase")
+        assert learned(rec) == before
+
+
 def test_no_weight_leaves_its_bounds_however_one_sided_the_events(tmp_path):
     with lived(tmp_path / "a.db", walk(1, 60)) as rec:
         for n in range(300):

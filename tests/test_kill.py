@@ -57,6 +57,13 @@ def test_nothing_acknowledged_is_lost_and_nothing_half_imported_when_killed(
                 )
                 kept = dict(rows.fetchall())
                 assert dict(events).items() <= kept.items()
+                # An event and what it taught are there together, or neither is.
+                steps = store.db.execute(
+                    "SELECT event_id, nth FROM steps WHERE user_id = ? ORDER BY event_id",
+                    [f"user {number}"],
+                ).fetchall()
+                assert [event_id for event_id, _ in steps] == sorted(kept)
+                assert [nth for _, nth in steps] == list(range(len(kept)))
         worker.stdin.close()
     assert worker.returncode == 0
     with Store.open(path) as store:

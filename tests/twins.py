@@ -184,6 +184,15 @@ def log_softmax(x, theta, groups):
     return scores
 
 
+def contributions(x, theta, groups):
+    """Return what each signal adds to each row, less its mean over the pool."""
+    parts = (x * theta).reshape(len(x), -1, 4).sum(axis=2)
+    for pool in pools(groups):
+        if pool.start < pool.stop:
+            parts[pool] -= parts[pool].mean(axis=0)
+    return parts
+
+
 def loss_grad(x, theta, target, groups):
     x = x.astype(np.float64)
     log_p = log_softmax(x, theta, groups)
