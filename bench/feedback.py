@@ -3,6 +3,7 @@
     python bench/feedback.py [NAME ...]             beauty, office and movielens by default
     python bench/feedback.py NAME --fitted          the second half, after `train` on the first
     python bench/feedback.py NAME --random 0.05     with so many clicks on random items among them
+    python bench/feedback.py --ratings 3000         clicks and ratings of MovieLens, so many
     python bench/feedback.py --plot FILE.svg        draws what the last plain runs found
 
 Users' events arrive in the order of time (MovieLens), or round by round by their place in a history
@@ -14,6 +15,9 @@ of lists and is no answer; nor is a user's first event. All of these answer the 
     history   every event counts at once, the weights stay those that ship (or were trained)
     steps     the shared weights learn from each event as well
     all       and each user's own
+
+With `--ratings` the first half of MovieLens' ratings are imported and trained on; each of the next
+is foretold, by the weights of the training and by those that learn, and then given as `feedback`.
 
 Lists are the ten best of the pool of `recommend`. Intervals are over users, bootstrapped, 95%.
 """
@@ -35,8 +39,13 @@ from common import CACHE, DATA, machine, need_data, table
 from histories import data_set, open_history
 
 import pyrec
-from pyrec.bootstrap import intervals
+from pyrec.bootstrap import intervals, paired_bootstrap
+from pyrec.mixer import Mixer
+from pyrec.opinions import YES, read_person
 from pyrec.ranking import Ranker
+from pyrec.tasks.base import make_ask
+from pyrec.tasks.click import ClickTask
+from pyrec.tasks.rating import RatingTask
 from pyrec.weights import Weights
 
 ARMS = ("frozen", "history", "steps", "all")
@@ -151,6 +160,51 @@ def ask(rec: pyrec.Recommender, user: str, item: str, first: Ranker) -> list[flo
     return [gain(best(pool, mixed.logprob), row) for mixed in ranked]
 
 
+def ratings(n: int) -> list[list[object]]:
+    """Foretell ratings one by one; return a row a measure: trained weights, learning ones, both."""
+    with (DATA / "ml-latest-small" / "ratings.csv").open() as file:
+        rated = sorted(
+            (int(r["timestamp"]), f"u{r['userId']}", r["movieId"], float(r["rating"]))
+            for r in csv.DictReader(file)
+        )
+    rec = empty_store("movielens", "ratings")
+    half = len(rated) // 2
+    fields = ("time", "user", "item", "value")
+    rec.add_events({**dict(zip(fields, r, strict=True)), "kind": "rating"} for r in rated[:half])
+    rec.train()
+    rec.store.db.execute("PRAGMA synchronous=OFF")
+    heads = (RatingTask, ClickTask)
+    first = {head: dict(rec.weights.of_task(head.name)) for head in heads}
+    measured: dict[str, list[list[float]]] = {}
+    for _, user, item, value in rated[half : half + n]:
+        for head in heads:
+            task = head(rec._context())
+            x = task.encode(make_ask(user=user, items=(item,)))
+            answers = task.answers(x)
+            (opinion,) = read_person([(item, "rating", value)], x.state.scale).values()
+            said = opinion if head is RatingTask else 2.0 * (opinion > YES) - 1.0
+            chosen = int(np.abs(x.levels.opinions - said).argmin())
+            both = []
+            for theta in (first[head], rec.weights.of_task(head.name)):
+                logprob = Mixer(task.signals, theta).mix(answers.values, answers.context).logprob
+                both.append(logprob)
+            measured.setdefault(f"{head.name}, loss", []).append([-float(p[chosen]) for p in both])
+            if head is RatingTask:
+                means = [float(np.exp(p) @ np.array(x.state.scale.levels)) for p in both]
+                measured.setdefault("rating, squared error", []).append(
+                    [(mean - value) ** 2 for mean in means]
+                )
+        rec.feedback(user, item, "rating", value)
+    rec.close()
+    rows: list[list[object]] = []
+    for name, pairs in measured.items():
+        trained, learning = np.array(pairs).T
+        gain = paired_bootstrap(learning, trained, np.random.default_rng(0))
+        told = f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
+        rows.append([name, f"{trained.mean():.4f}", f"{learning.mean():.4f}", told])
+    return rows
+
+
 def as_it_is(rec: pyrec.Recommender, ranker: Ranker) -> Callable[[str, str], float]:
     """Return what asks a copy of a store as it is now."""
     path = Path(f"{rec.store.path}-frozen")
@@ -220,12 +274,18 @@ def main() -> None:
     parser.add_argument("--fitted", action="store_true", help="train on the first half")
     parser.add_argument("--random", type=float, default=0.0, help="share of random clicks")
     parser.add_argument("--limit", type=int, default=10**9, help="only the first so many events")
+    parser.add_argument("--ratings", type=int, default=0, help="foretell so many ratings")
     parser.add_argument("--plot", type=Path, help="draw the last plain runs")
     arguments = parser.parse_args()
     if arguments.plot:
         plot(arguments.names, arguments.plot)
         return
     print(machine())
+    if arguments.ratings:
+        rows = ratings(arguments.ratings)
+        head = ["", "trained", "and learning", "learning less trained"]
+        table("Clicks and ratings, less is better", head, rows)
+        return
     rows = []
     for name in arguments.names:
         label = name + "-fitted" * arguments.fitted

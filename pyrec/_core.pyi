@@ -196,7 +196,7 @@ def log_softmax(x: F32, theta: F32, groups: I64) -> F32:
     """Return log P of each row within its pool, (n)."""
 
 def contributions(x: F32, theta: F32, groups: I64) -> F32:
-    """Return theta . phi of each signal, four columns each, less its mean over its pool, (n, f / 4)."""
+    """Return theta . phi of each signal less its mean over the pool, (n, n_signals)."""
 
 def loss_grad(x: F32, theta: F64, target: F32, groups: I64, n_threads: int) -> tuple[float, F64]:
     """Return the mean cross-entropy over pools and its gradient (f).
