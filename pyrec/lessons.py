@@ -48,8 +48,7 @@ def lessons(event: Event, context: Context, shown: Shown | None) -> list[Choice]
     """
     found = []
     if event.kind in TAKEN:
-        of_list = shown is not None and shown.n_shown > 1
-        choice = _from_list(event, shown) if of_list and shown else _from_all(event, context)
+        choice = _from_list(event, context, shown) if shown else _from_all(event, context)
         if choice is not None:
             found.append(choice)
     if event.kind in _EXPLICIT and context.catalog.idxs([event.item_id])[0] >= 0:
@@ -57,8 +56,14 @@ def lessons(event: Event, context: Context, shown: Shown | None) -> list[Choice]
     return found
 
 
-def _from_list(event: Event, shown: Shown) -> Choice:
-    return shown.choice(event.item_id, shares_of(shown.names, words=shown.words))
+def _from_list(event: Event, context: Context, shown: Shown) -> Choice | None:
+    """Return the choice among what was shown and not taken yet; None where nothing else is left."""
+    items = shown.items[: shown.n_shown]
+    taken = context.questions.taken_among(event.user_id, items)
+    left = [place for place, item in enumerate(items) if item not in taken]
+    if event.item_id in taken or len(left) < 2:
+        return None
+    return shown.choice(event.item_id, left, shares_of(shown.names, words=shown.words))
 
 
 def _from_all(event: Event, context: Context) -> Choice | None:
@@ -67,7 +72,7 @@ def _from_all(event: Event, context: Context) -> Choice | None:
     Lists leave out what was taken, so taking it again says nothing of them; and of a newcomer there
     is nothing to go by.
     """
-    if not context.questions.is_new_to(event.user_id, event.item_id):
+    if context.questions.taken_among(event.user_id, [event.item_id]):
         return None
     ranker: Ranker = context.weights.learning
     question = context.questions.past(event.user_id)

@@ -162,12 +162,13 @@ class Questions:
         self._put_user(question, user, include_seen=False)
         return question
 
-    def is_new_to(self, user: str, item_id: str) -> bool:
-        """Tell whether a user took something, and not this item; quick for the longest history."""
+    def taken_among(self, user: str, item_ids: Sequence[str]) -> set[str]:
+        """Return which of some items a user took; quick for the longest history."""
         index = self.current()
         crowd = self._interactions.follow(index.n_items, index.version)
-        taken = crowd.histories.history(crowd.user(user))[0]
-        return len(taken) > 0 and not (taken == crowd.numbers([item_id])[0]).any()
+        numbers = crowd.numbers(item_ids)
+        taken = np.isin(numbers, crowd.histories.history(crowd.user(user))[0]) & (numbers >= 0)
+        return {item_id for item_id, was in zip(item_ids, taken.tolist(), strict=True) if was}
 
     def over(self, events: EventLog) -> Questions:
         """Return the same over another log; close it when it has answered."""

@@ -9,7 +9,7 @@ their names, so that both may change.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -73,13 +73,19 @@ class Shown:
         phi = depth_features(self.shares, self.context)
         return phi * np.repeat(weighs, len(FEATURES))
 
-    def choice(self, item_id: str, weighs: F32) -> Choice:
-        """Return what it says that this item was chosen from the list."""
-        n = self.n_shown
-        place = np.zeros((n, len(FEATURES)), np.float32)
-        place[:, FEATURES.index("log")] = -np.log1p(np.arange(n))
-        x = np.concatenate([self.x(weighs)[:n], place], axis=1)
-        return Choice((*self.names, PLACE), x, self.items.index(item_id), own=True)
+    def choice(self, item_id: str, left: Sequence[int], weighs: F32) -> Choice:
+        """Return what it says that an item was chosen from the list.
+
+        Args:
+            item_id: the item.
+            left: the places that it was chosen from.
+            weighs: (n_signals,) float32, how much of each signal's weights counts.
+        """
+        place = np.zeros((len(left), len(FEATURES)), np.float32)
+        place[:, FEATURES.index("log")] = -np.log1p(left)
+        x = np.concatenate([self.x(weighs)[list(left)], place], axis=1)
+        chosen = [self.items[n] for n in left].index(item_id)
+        return Choice((*self.names, PLACE), x, chosen, own=True)
 
 
 class ShownLog:

@@ -69,6 +69,17 @@ def test_a_click_is_learned_against_what_was_shown_beside_it(rec):
     assert all(slate_id is not None for (slate_id,) in steps)
 
 
+def test_a_second_click_is_not_learned_against_the_first(rec, monkeypatch):
+    seen = []
+    monkeypatch.setattr("pyrec.steps.learn", lambda choice, *_: seen.append(len(choice.x)))
+    slate = rec.recommend("lamp", user="u", k=5)
+    slate.shown()
+    for place, kind in ((1, "click"), (3, "click"), (1, "like"), (1, "purchase")):
+        slate.feedback(place, kind)
+    # Of five, of the four that were left; what was taken already teaches nothing of the list.
+    assert [n for n in seen if n != 2] == [5, 4]
+
+
 def test_clicks_that_come_from_the_place_alone_are_put_down_to_the_place(rec):
     """Who always clicks what stands first teaches the place; who looks everywhere does not."""
     rng = np.random.default_rng(0)
