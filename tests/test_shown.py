@@ -132,6 +132,14 @@ def test_a_share_out_of_range_is_refused(rec, name, share):
         rec.recommend("lamp", user="u", **{name: share})
 
 
+def test_a_list_longer_than_what_chance_chooses_from_is_kept_whole(rec):
+    rec.add_items({"id": f"more{n}", "title": f"lamp {n}"} for n in range(80))
+    rec.recommend("lamp", user="u", k=70, explore=0.5, rng=np.random.default_rng(0)).shown()
+    (found,) = shown_by(rec)
+    assert found.n_shown == len(found.items) == len(found.propensities) == len(found.scores) == 70
+    assert rec.evaluate_logged().logged.mean == 0.0
+
+
 def test_propensities_are_how_often_items_stand_where_they_stand():
     rng = np.random.default_rng(1)
     x = rng.random((5, 3)).astype(np.float32)

@@ -159,7 +159,7 @@ class RecommendTask(Task[Asked, Slate]):
         ms = 1000.0 * (time.perf_counter() - x.began)
         evidence = None
         if x.ask.user is not None and len(best):
-            kept = order[:N_HEAD] if propensities is not None else best
+            kept = best if propensities is None else order[: max(N_HEAD, x.k)]
             evidence = self._evidence(x, answers, mixed, kept, len(best), propensities)
         made_for = question.need, x.ask.user, self._actions, evidence
         return Slate(suggestions, tuple(path), ms, *made_for)
