@@ -120,7 +120,7 @@ class Histories {
  private:
     static int64_t check_ids(Span<int32_t> ids, const char* name);
     void erase(int64_t user, int64_t pos);
-    static bool holds(const History& history, int32_t item);
+    bool holds(int32_t user, int32_t item) const;
     void grow(int64_t n_users, int64_t n_items);
     void count_lately(const History& history, int64_t sign);
     void make_room(Span<int32_t> users, Span<int32_t> items);
@@ -179,7 +179,7 @@ inline void Histories::extend(Span<int32_t> users, Span<int32_t> items, Span<uin
             std::vector<Posting>& postings = state_.postings[items[i]];
             make_room(history, 1);  // both before either grows: short of memory, no half an event
             make_room(postings, 1);
-            state_.takers[items[i]] += !holds(history, items[i]);
+            state_.takers[items[i]] += !holds(users[i], items[i]);
             postings.push_back({users[i], static_cast<int32_t>(history.size())});
             history.emplace_back(items[i], same[i] != 0 && !history.empty());
             ++state_.n_events;
@@ -201,9 +201,16 @@ inline void Histories::count_lately(const History& history, int64_t sign) {
     }
 }
 
-inline bool Histories::holds(const History& history, int32_t item) {
-    return std::any_of(history.begin(), history.end(),
-                       [&](Entry entry) { return entry.item() == item; });
+// Looks through the shorter of the user's history and the item's postings.
+inline bool Histories::holds(int32_t user, int32_t item) const {
+    const History& history = state_.histories[user];
+    const std::vector<Posting>& postings = state_.postings[item];
+    if (history.size() < postings.size()) {
+        return std::any_of(history.begin(), history.end(),
+                           [&](Entry entry) { return entry.item() == item; });
+    }
+    return std::any_of(postings.begin(), postings.end(),
+                       [&](const Posting& posting) { return posting.user == user; });
 }
 
 inline void Histories::grow(int64_t n_users, int64_t n_items) {
@@ -266,7 +273,7 @@ inline void Histories::erase(int64_t user, int64_t pos) {
     const int32_t item = gone->item();
     if (!gone->same() && gone + 1 != history.end()) gone[1] = Entry(gone[1].item(), false);
     history.erase(gone);
-    state_.takers[item] -= !holds(history, item);
+    state_.takers[item] -= !holds(static_cast<int32_t>(user), item);
     count_lately(history, 1);
     --state_.n_events;
 }

@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from pyrec.event_importing import EventImportReport, import_events
 from pyrec.event_rules import checked
@@ -143,19 +144,19 @@ class EventLog:
         ).fetchone()
         return None if row is None else Event(*row)
 
-    def arrivals(self) -> Iterator[Event]:
-        """Walk all events in the order in which they arrived."""
-        rows = self._store.db.execute(f"SELECT {_COLUMNS} FROM events ORDER BY event_id")
-        return (Event(*row) for row in rows)
+    def arrived(self, after: int, until: int) -> list[tuple[Any, ...]]:
+        """Return the events with a number above one and up to another, in order, for `put`."""
+        rows: list[tuple[Any, ...]] = self._store.db.execute(
+            f"SELECT {_COLUMNS} FROM events WHERE event_id > ? AND event_id <= ? ORDER BY event_id",
+            [after, until],
+        ).fetchall()
+        return rows
 
-    def put(self, events: Iterable[Event]) -> None:
-        """Log events of another log under the numbers that they have there."""
-        rows = [
-            (e.user_id, e.item_id, e.kind, e.value, e.at, e.session, e.event_id) for e in events
-        ]
+    def put(self, events: Iterable[tuple[Any, ...]]) -> None:
+        """Log events of another log (`arrived`) under the numbers that they have there."""
         with self._store.transact() as db:
             db.conn.executemany(
-                f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+                f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", events
             )
 
     def seen(self, user_id: str) -> set[str]:
@@ -167,22 +168,21 @@ class EventLog:
         )
         return {row[0] for row in rows}
 
-    def unanswered(self, user_id: str, newest: int) -> dict[str, int]:
-        """Return items that a user was shown and never did anything with, and how many times.
-
-        Args:
-            user_id: whose.
-            newest: how many of the newest showings count.
-        """
+    def shown(self, user_id: str, newest: int) -> list[str]:
+        """Return the items of the newest impressions of a user, with repetition."""
         rows = self._store.db.execute(
-            "SELECT item_id, count(*) FROM (SELECT item_id FROM events "
-            "WHERE user_id = ?1 AND kind = 'impression' ORDER BY at DESC, event_id DESC LIMIT ?2) "
-            "WHERE item_id NOT IN "
-            "(SELECT item_id FROM events WHERE user_id = ?1 AND kind <> 'impression') "
-            "GROUP BY item_id",
+            "SELECT item_id FROM events WHERE user_id = ? AND kind = 'impression' "
+            "ORDER BY at DESC, event_id DESC LIMIT ?",
             [user_id, newest],
         )
-        return dict(rows.fetchall())
+        return [row[0] for row in rows.fetchall()]
+
+    def disliked(self, user_id: str) -> set[str]:
+        """Return the ids of items that a user ever disliked."""
+        rows = self._store.db.execute(
+            "SELECT item_id FROM events WHERE user_id = ? AND kind = 'dislike'", [user_id]
+        )
+        return {row[0] for row in rows.fetchall()}
 
     def n_against(self, user_id: str, middle: float, at_most: int) -> int:
         """Count a user's dislikes, skips and ratings below a middle one, up to a number."""

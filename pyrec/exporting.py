@@ -18,7 +18,10 @@ from pyrec.types import Event
 def export_data(
     user: str, events: EventLog, said: SaidLog, shown: ShownLog, steps: Steps, paused: Paused
 ) -> dict[str, Any]:
-    """Return all of a user, as JSON takes it."""
+    """Return what is kept of a user, as JSON takes it.
+
+    Of lists, what the signals said of each item is left out: it is of the items and the others.
+    """
     return {
         "user": user,
         "paused": user in paused,
@@ -48,5 +51,6 @@ def _list(shown: Shown) -> dict[str, Any]:
         "time": people_of(shown.at),
         "items": list(shown.items[:n]),
         "scores": [round(float(score), 4) for score in shown.scores[:n]],
-        "left_to_chance": shown.propensities is not None,
+        "propensities": shown.propensities,
+        "in_words": shown.words,
     }

@@ -16,6 +16,7 @@ from pyrec.events import EventLog
 from pyrec.interactions import TAKEN
 from pyrec.lessons import lessons, prior
 from pyrec.mixer import Choice
+from pyrec.paused import Paused
 from pyrec.shown import Shown, ShownLog
 from pyrec.steps import Step, Steps
 from pyrec.store import MEMORY, Store
@@ -31,15 +32,24 @@ class Feedback:
         context: gives the store's parts with the weights in use.
         shown: the lists that users saw.
         steps: what events taught.
+        paused: users of whom nothing is kept.
     """
 
     def __init__(
-        self, store: Store, context: Callable[[], Context], shown: ShownLog, steps: Steps
+        self,
+        store: Store,
+        context: Callable[[], Context],
+        shown: ShownLog,
+        steps: Steps,
+        paused: Paused,
     ) -> None:
         self._store, self._context, self._shown, self._steps = store, context, shown, steps
+        self._paused = paused
 
     def take(self, event: Event) -> Event:
         """Log an event and learn from it; durable when this returns.
+
+        The event of a user who is paused is checked, and returned as it is.
 
         Raises:
             InvalidEventError: the event makes no sense; nothing is kept.
@@ -52,6 +62,8 @@ class Feedback:
             shown = self._shown.newest_with(event.user_id, event.item_id)
         choices = _lessons(event, context, shown)
         with self._store.transact():
+            if event.user_id in self._paused:
+                return event
             stored = context.events.append(event)
             self._take(stored, seen, shown.slate_id if shown else None, choices)
         return stored
@@ -75,24 +87,24 @@ class Feedback:
             return
         context = self._context()
         with Store.open(MEMORY) as scratch:
-            log = EventLog(scratch)
+            log, reached = EventLog(scratch), 0
             questions = context.questions.over(log)
             then = replace(context, events=log, questions=questions)
-            arrivals = iter(context.events.arrivals())
-            waiting = next(arrivals, None)
-            for step in todo:
-                missed = []
-                while waiting is not None and (waiting.event_id or 0) <= step.seen:
-                    missed.append(waiting)
-                    waiting = next(arrivals, None)
-                log.put(missed)
-                event = context.events.get(step.event_id)
-                if event is None:
-                    continue
-                shown = None if step.slate_id is None else self._shown.get(step.slate_id)
-                choices = _lessons(event, then, shown)
-                self._take(event, step.seen, step.slate_id, choices)
-            questions.close()
+            try:
+                for step in todo:
+                    log.put(context.events.arrived(reached, step.seen))
+                    reached = max(reached, step.seen)
+                    event = context.events.get(step.event_id)
+                    if event is not None:
+                        self._once_more(event, step, then)
+            finally:
+                questions.close()
+
+    def _once_more(self, event: Event, step: Step, then: Context) -> None:
+        shown = None if step.slate_id is None else self._shown.get(step.slate_id)
+        # Of a list that is no longer kept nothing can be learned again.
+        lost = step.slate_id is not None and shown is None
+        self._take(event, step.seen, step.slate_id, _lessons(event, then, shown, lost=lost))
 
     def _take(
         self, event: Event, seen: int, slate_id: int | None, choices: Sequence[Choice]
@@ -102,10 +114,12 @@ class Feedback:
             self._steps.take(number, event.user_id, seen, slate_id, choices, prior())
 
 
-def _lessons(event: Event, context: Context, shown: Shown | None) -> list[Choice]:
+def _lessons(
+    event: Event, context: Context, shown: Shown | None, *, lost: bool = False
+) -> list[Choice]:
     """Return what an event teaches; nothing, with a warning, where a signal gives no numbers."""
     try:
-        return lessons(event, context, shown)
+        return lessons(event, context, shown, lost=lost)
     except ValueError as error:
         told = f"{event.kind} of {event.item_id!r} is kept and teaches nothing: {error}"
         warnings.warn(told, RuntimeWarning, stacklevel=4)

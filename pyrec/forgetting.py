@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyrec.errors import StoreBusyError
+from pyrec.errors import StoreBusyError, StoreError
 from pyrec.feedback import Feedback
 from pyrec.learned import Learned
 from pyrec.schema import APPLICATION_ID
 from pyrec.steps import Steps
 from pyrec.store import MEMORY, Store
-from pyrec.training_files import TrainingFiles
+from pyrec.training_files import remove_files
 
 _TABLES = ("events", "said", "own_weights", "slates", "event_removals", "paused")
 
@@ -57,53 +57,45 @@ def forget(
         train: trains anew.
 
     Raises:
-        StoreBusyError: another process trains the behavior model, or reads for too long; what was
-            forgotten is, but its bytes may still lie in the file until this is called again.
+        StoreBusyError: another process trains the behavior model, or still reads.
+        StoreError: the file could not be written anew. In both cases call it again: what was
+            forgotten stays so, and what is left to do is done.
     """
     path = None if store.path == MEMORY else Path(store.path)
-    _remove_training(path)
-    trained = learned.version > 0
-    behavior = False
     store.db.execute("PRAGMA secure_delete=ON")
     with store.transact() as db:
-        (first, n_events) = db.execute(
-            "SELECT min(event_id), count(*) FROM events WHERE user_id = ?", [user]
-        ).fetchone()
-        for table in _TABLES:
-            db.execute(f"DELETE FROM {table} WHERE user_id = ?", [user])
-        if n_events:
+        (n_events,) = db.execute("SELECT count(*) FROM events WHERE user_id = ?", [user]).fetchone()
+        gone = [db.execute(f"DELETE FROM {t} WHERE user_id = ?", [user]).rowcount for t in _TABLES]
+        known, trained, behavior = sum(gone) > 0, learned.version > 0, False
+        if known:
+            if path is not None:
+                remove_files(Path(f"{path}-behavior"))
             # Whoever keeps something computed from the log reads it again (`interactions.py`).
             db.execute("INSERT INTO event_removals (user_id) VALUES ('')")
-            cursor = db.execute("DELETE FROM derived WHERE name = 'behavior'")
-            behavior = cursor.rowcount > 0
-            if trained:
-                db.execute("DELETE FROM weights")
-                Steps.clear(db)
-            else:
-                feedback.again(steps.rewind(first, user))
-    if n_events and trained:
+            others = steps.unlearn(user)
+            behavior = learned.unlearn()
+            feedback.again(others)
+    trains = trained and (known or learned.waits)
+    if trains:
         train()
     if path is not None:
         _scrub(store)
-    return Forgotten(n_events, bool(n_events and trained), behavior, _backups(path))
-
-
-def _remove_training(path: Path | None) -> None:
-    """Remove what an interrupted training of the behavior model goes on from."""
-    if path is None or not Path(f"{path}-behavior").exists():
-        return
-    for kind in ("train", "update"):
-        TrainingFiles(Path(f"{path}-behavior"), kind).done()
+    return Forgotten(n_events, trains, behavior, _backups(path))
 
 
 def _scrub(store: Store) -> None:
     """Write the file anew, without the room that was freed, and empty the write-ahead log."""
-    store.db.execute("VACUUM")
+    left = f"the user is forgotten, but their bytes may still lie in {store.path}"
+    try:
+        store.db.execute("VACUUM")
+    except StoreBusyError:
+        raise
+    except StoreError as error:
+        raise StoreError(f"{left} ({error}); mend that and forget the user again") from error
     busy, _, _ = store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
         raise StoreBusyError(
-            f"{store.path} is being read by another process, so what was forgotten may still lie "
-            f"in {store.path}-wal; close the other and forget the user again"
+            f"{left}-wal, as another process is reading it; close that and forget the user again"
         )
 
 

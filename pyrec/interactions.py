@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, pairwise
+from itertools import count, groupby, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ import numpy.typing as npt
 from pyrec import _core
 from pyrec.catalog import Catalog
 from pyrec.events import EventLog, Row
+
+# Of all objects together: what is kept by the numbers of one must not serve another.
+_GENERATIONS = count(1)
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -45,7 +48,7 @@ class Crowd:
             before that counting half.
         users: their numbers; others may add users meanwhile.
         items: their numbers; others may add items meanwhile, which this state does not know.
-        generation: grows where numbers are given out anew.
+        generation: another one wherever numbers are given out anew.
     """
 
     histories: _core.Histories
@@ -104,11 +107,10 @@ class Interactions:
         self._log = log
         self._catalog = catalog
         self._lock = threading.Lock()
-        self._generation = 0
         self._clear()
 
     def _clear(self) -> None:
-        self._generation += 1
+        self._generation = next(_GENERATIONS)
         self._histories = _core.Histories()
         self._users: dict[str, int] = {}
         self._items: dict[str, int] = {}

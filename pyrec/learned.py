@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyrec.behavior.state import BehaviorState
+from pyrec.errors import StoreBusyError
 from pyrec.interactions import Crowd
 from pyrec.linear_model import LinearModel
 from pyrec.mixer import FEATURES, RANKING
@@ -107,9 +108,7 @@ class Learned:
         kept = self._store.derived(_LINEAR)
         if kept is None:
             return None
-        with np.load(io.BytesIO(kept[1]), allow_pickle=False) as data:
-            ids = json.loads(bytes(data["ids"]))
-            model = LinearModel(data["ptr"], data["idx"], data["weights"])
+        ids, model = _unpacked(kept[1])
         numbers = crowd.numbers(ids)
         waiting = frozenset(i for i, number in zip(ids, numbers, strict=True) if number < 0)
         numbered = renumbered(model, numbers, crowd.n_items)
@@ -153,6 +152,7 @@ class Learned:
         ids: Sequence[str],
         opinions: OpinionState | None = None,
         behavior: BehaviorState | None = None,
+        removals: int | None = None,
     ) -> None:
         """Keep a training's result, in one transaction.
 
@@ -162,17 +162,19 @@ class Learned:
             ids: the items that the model knows.
             opinions: None where there are too few.
             behavior: None to leave the one that is kept.
+            removals: the last removal of the log that was read; None for now.
+
+        Raises:
+            StoreBusyError: a user was forgotten meanwhile; nothing is kept.
         """
-        packed = io.BytesIO()
-        names = np.frombuffer(json.dumps(list(ids)).encode("utf-8"), np.uint8)
-        np.savez(packed, ids=names, ptr=linear.ptr, idx=linear.idx, weights=linear.weights)
         with self._store.transact() as db:
             row = db.execute("SELECT version FROM derived WHERE name = ?", [_LINEAR]).fetchone()
             db.execute(
                 "INSERT OR REPLACE INTO derived VALUES (?, ?, ?)",
-                [_LINEAR, (row[0] if row else 0) + 1, packed.getvalue()],
+                [_LINEAR, (row[0] if row else 0) + 1, _packed(linear, ids)],
             )
-            Steps.clear(db)
+            self._check_nobody_was_forgotten(removals)
+            Steps.begin_anew(db, theta=theta.get(RANKING) is not None)
             for name, value in _rows(theta):
                 db.execute(
                     "INSERT OR REPLACE INTO weights (user_id, name, value) VALUES ('', ?, ?)",
@@ -185,6 +187,50 @@ class Learned:
                         "(?, (SELECT version FROM derived WHERE name = ?), ?)",
                         [name, _LINEAR, state.pack()],
                     )
+
+    def unlearn(self) -> bool:
+        """Drop what was made of everybody's events, but the weights.
+
+        Returns whether there was a behavior model. What is trained next has a later version, so
+        other processes drop what they hold as well. Call it in the transaction that forgets a user.
+        """
+        db = self._store.db
+        nothing = LinearModel(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+        db.execute(
+            "UPDATE derived SET version = version + 1, data = ? WHERE name = ?",
+            [_packed(nothing, ()), _LINEAR],
+        )
+        db.execute("DELETE FROM derived WHERE name = ?", [_OPINIONS])
+        return db.execute("DELETE FROM derived WHERE name = ?", [_BEHAVIOR]).rowcount > 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody was forgotten and what was trained has not been trained again."""
+        kept = self._store.derived(_LINEAR)
+        return kept is not None and not _unpacked(kept[1])[0]
+
+    def _check_nobody_was_forgotten(self, removals: int | None) -> None:
+        row = self._store.db.execute(
+            "SELECT 1 FROM event_removals WHERE removal_id > ? AND user_id = ''",
+            [-1 if removals is None else removals],
+        ).fetchone()
+        if removals is not None and row is not None:
+            raise StoreBusyError(
+                "a user was forgotten while this was trained; nothing was changed, train again"
+            )
+
+
+def _packed(linear: LinearModel, ids: Sequence[str]) -> bytes:
+    packed = io.BytesIO()
+    names = np.frombuffer(json.dumps(list(ids)).encode("utf-8"), np.uint8)
+    np.savez(packed, ids=names, ptr=linear.ptr, idx=linear.idx, weights=linear.weights)
+    return packed.getvalue()
+
+
+def _unpacked(data: bytes) -> tuple[list[str], LinearModel]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as parts:
+        model = LinearModel(parts["ptr"], parts["idx"], parts["weights"])
+        return json.loads(bytes(parts["ids"])), model
 
 
 def _rows(theta: Mapping[str, Theta | None]) -> Iterator[tuple[str, float]]:

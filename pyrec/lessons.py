@@ -17,6 +17,7 @@ from pyrec.mixer import Choice, depth_features, depth_of, key_of, shipped_theta
 from pyrec.opinions import YES, read_person
 from pyrec.ranking import Ranker, shares_of
 from pyrec.shown import PLACE, PLACE_PRIOR, Shown
+from pyrec.signals.titles import Titles
 from pyrec.steps import Prior
 from pyrec.tasks.base import Context, make_ask
 from pyrec.tasks.click import ClickTask
@@ -25,6 +26,8 @@ from pyrec.tasks.rating import RatingTask
 from pyrec.types import Event
 
 _HEADS: tuple[type[OrdinalTask[Any]], ...] = (ClickTask, RatingTask)
+HEADS_LEARN = 0.3
+"""How much of an event the weights of `click` and `rating` take."""
 _EXPLICIT = ("like", "dislike", "skip", "rating")
 """Kinds that answer whether somebody says yes. A click or a purchase does too, but nobody logs what
 was not clicked: learned one by one, they would say that everybody always does."""
@@ -38,16 +41,19 @@ def prior() -> Prior:
     return found
 
 
-def lessons(event: Event, context: Context, shown: Shown | None) -> list[Choice]:
+def lessons(
+    event: Event, context: Context, shown: Shown | None, *, lost: bool = False
+) -> list[Choice]:
     """Return what an event teaches, before it is in the log; empty for nothing.
 
     Args:
         event: not yet logged.
         context: the store without the event.
         shown: the list that the item was chosen from, None for none.
+        lost: whether there was one that is no longer known.
     """
     found = []
-    if event.kind in TAKEN:
+    if event.kind in TAKEN and not lost:
         choice = _from_list(event, context, shown) if shown else _from_all(event, context)
         if choice is not None:
             found.append(choice)
@@ -63,7 +69,9 @@ def _from_list(event: Event, context: Context, shown: Shown) -> Choice | None:
     left = [place for place, item in enumerate(items) if item not in taken]
     if event.item_id in taken or len(left) < 2:
         return None
-    return shown.choice(event.item_id, left, shares_of(shown.names, words=shown.words))
+    # What the text model makes of titles costs too much to be asked because of one click.
+    weighs = shares_of(shown.names, words=shown.words) * [n != Titles.name for n in shown.names]
+    return shown.choice(event.item_id, left, weighs.astype(np.float32))
 
 
 def _from_all(event: Event, context: Context) -> Choice | None:
@@ -100,4 +108,5 @@ def _of_opinion(head: type[OrdinalTask[Any]], event: Event, context: Context) ->
         chosen = int(np.abs(x.levels.opinions - opinion).argmin())
     answers = task.answers(x)
     names = tuple(key_of(task.name, signal) for signal in task.signals)
-    return Choice(names, depth_features(answers.values, answers.context), chosen)
+    phi = depth_features(answers.values, answers.context)
+    return Choice(names, np.float32(HEADS_LEARN) * phi, chosen)

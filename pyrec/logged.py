@@ -9,7 +9,8 @@ its neighbors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,8 @@ class LoggedEvaluation:
         n_lists: lists that were looked at.
         n_effective: what the places that count are worth, as if all counted the same.
         logged: things taken a list, as they were shown.
-        expected: the same, as the weights would have shown them.
+        expected: the same, as the weights would have shown them; NaN where at some place no list
+            ever had what they would put there.
         gain: `expected` less `logged`.
     """
 
@@ -67,57 +69,67 @@ def evaluate_logged(
     """
     if not lists:
         raise ValueError("there are no lists; log some that were shown with `explore`")
-    k = max(shown.n_shown for shown in lists)
-    weight, reward = np.zeros((2, len(lists), k))
-    logged = np.zeros(len(lists))
-    for n, (shown, chosen) in enumerate(zip(lists, taken, strict=True)):
+    n, k = len(lists), max(shown.n_shown for shown in lists)
+    there, weight, reward = np.zeros((3, n, k))  # whether a list has the place
+    logged = np.zeros(n)
+    for at, (shown, chosen) in enumerate(zip(lists, taken, strict=True)):
         weights = Mixer(shown.names, mixer.as_dict())
         x = shown.x(shares_of(shown.names, words=shown.words))
         order = np.argsort(-(x @ weights.theta), kind="stable")[: shown.n_shown]
+        there[at, : shown.n_shown] = 1.0
         for place, item in enumerate(shown.items[: shown.n_shown]):
-            logged[n] += item in chosen
+            logged[at] += item in chosen
             if order[place] == place:
-                weight[n, place] = 1.0 / (shown.propensities or ())[place]
-                reward[n, place] = weight[n, place] * (item in chosen)
-    draws = rng.integers(0, len(lists), (N_BOOT, len(lists)))
-    counts = np.stack([np.bincount(draw, minlength=len(lists)) for draw in draws]).astype(
-        np.float64
-    )
-    expected = _by_place(counts @ reward, counts @ weight)
-    before = counts @ logged / len(lists)
-    mean = float(_by_place(reward.sum(axis=0), weight.sum(axis=0)))
+                weight[at, place] = 1.0 / (shown.propensities or ())[place]
+                reward[at, place] = weight[at, place] * (item in chosen)
+
+    def earned(counts: F64) -> tuple[float, float]:
+        """Return things taken a list, by the weights and as it was, where lists count so often."""
+        has, w, r = counts @ there, counts @ weight, counts @ reward
+        with np.errstate(invalid="ignore"):
+            by_place = (r / w * has)[has > 0.0]  # NaN where no list agrees
+        return float(by_place.sum() / counts.sum()), float(counts @ logged / counts.sum())
+
+    mean, before = earned(np.ones(n))
+    draws = [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(N_BOOT)]
+    drawn = np.array([earned(draw.astype(np.float64)) for draw in draws])
     squares = float((weight**2).sum())
     return LoggedEvaluation(
-        len(lists),
+        n,
         float(weight.sum()) ** 2 / squares if squares else 0.0,
-        _interval(float(logged.mean()), before, level),
-        _interval(mean, expected, level),
-        _interval(mean - float(logged.mean()), expected - before, level),
+        _interval(before, drawn[:, 1], level),
+        _interval(mean, drawn[:, 0], level),
+        _interval(mean - before, drawn[:, 0] - drawn[:, 1], level),
     )
 
 
-def taken_of(lists: Sequence[Shown], events: EventLog) -> list[frozenset[str]]:
-    """Return which items of each list were taken of it: after it was shown, and of no later one."""
-    of_user: dict[str, list[int]] = {}
-    for n, shown in enumerate(lists):
-        of_user.setdefault(shown.user_id, []).append(n)
-    taken: list[set[str]] = [set() for _ in lists]
-    for user, numbers in of_user.items():
+def taken_of(lists: Iterable[Shown], events: EventLog) -> dict[int, frozenset[str]]:
+    """Return which items were taken of each list, by its number.
+
+    An item is taken of the newest list before the event that showed it.
+    """
+    showings: dict[str, dict[str, tuple[list[float], list[int]]]] = {}
+    taken: dict[int, set[str]] = {}
+    for shown in lists:  # oldest first
+        number = shown.slate_id or 0
+        taken[number] = set()
+        of_user = showings.setdefault(shown.user_id, {})
+        for item in shown.items[: shown.n_shown]:
+            times, numbers = of_user.setdefault(item, ([], []))
+            times.append(shown.at)
+            numbers.append(number)
+    for user, of_user in showings.items():
         for event in events.history(user, kinds=TAKEN):
-            for n in reversed(numbers):
-                shown = lists[n]
-                if shown.at <= event.at and event.item_id in shown.items[: shown.n_shown]:
-                    taken[n].add(event.item_id)
-                    break
-    return [frozenset(found) for found in taken]
-
-
-def _by_place(reward: F64, weight: F64) -> F64:
-    """Sum over places what one place earns; a place that never agreed earns nothing."""
-    earned: F64 = np.divide(reward, weight, out=np.zeros_like(reward), where=weight > 0.0).sum(-1)
-    return earned
+            times, numbers = of_user.get(event.item_id, ([], []))
+            if at := bisect_right(times, event.at):
+                taken[numbers[at - 1]].add(event.item_id)
+    return {number: frozenset(items) for number, items in taken.items()}
 
 
 def _interval(mean: float, draws: F64, level: float) -> Interval:
-    low, high = np.quantile(draws, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    """Return a mean with its bounds; draws in which no list agrees at some place say nothing."""
+    known = draws[~np.isnan(draws)]
+    if np.isnan(mean) or not len(known):
+        return Interval(np.nan, np.nan, np.nan)
+    low, high = np.quantile(known, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     return Interval(mean, float(low), float(high))

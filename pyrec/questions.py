@@ -7,6 +7,7 @@ here: what is left out, and how much of a history counts.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
@@ -33,13 +34,14 @@ from pyrec.signals.lexical import K1, B, in_doubt
 from pyrec.steps import Steps
 from pyrec.tastes import Tastes, newest_events, read_tastes
 from pyrec.text import analyze, fold, hash_terms
-from pyrec.types import Event, Filter, Need, Phrase
+from pyrec.types import EVENT_KINDS, Event, Filter, Need, Phrase
 from pyrec.vectors import Vectors
 
 N_PAST = 30
 """How many of the newest things are read word by word; signals let older ones fade to nothing."""
 N_TITLES = 200
 """How many titles with the same words are looked at for their order."""
+_TOLD = tuple(kind for kind in EVENT_KINDS if kind != "impression")
 N_SHOWN = 1000
 """How many of the newest showings to a user count against what they did not take."""
 N_TAKEN = 2000
@@ -280,12 +282,15 @@ class Questions:
 
     def _put_user(self, question: Question, user: str, *, include_seen: bool) -> None:
         """Give the question a user's past, and take what is not to be shown off the mask."""
-        events = self._events.history(user, N_EVENTS)
+        events = self._events.history(user, N_EVENTS, _TOLD)
         weights = weigh(events)
+        taken, same = self._taken(question.crowd, user)
         if include_seen:
             hidden = disliked(self._events.history(user, kinds=("like", "dislike")))
         else:
-            hidden = self._events.seen(user)
+            hidden = self._events.disliked(user)
+            rows_taken = question.crowd.row_of[taken] if question.crowd else taken
+            question.mask[_within(rows_taken, question.mask)] = 0
         ids = list({**weights, **dict.fromkeys(hidden)})
         rows = dict(zip(ids, self.catalog.idxs(ids).tolist(), strict=True))
         # Items that left the catalog, or came after this state of it, count nothing.
@@ -294,18 +299,34 @@ class Questions:
         past = [i for i in weights if i in rows][-N_PAST:]
         question.history = self._past([rows[i] for i in past], [weights[i] for i in past])
         question.own = self._steps.own(user)
-        shown = self._events.unanswered(user, N_SHOWN)
-        numbers = self.catalog.idxs(shown).tolist() if shown else []
-        question.unanswered = dict(zip(numbers, shown.values(), strict=True))
-        crowd = question.crowd
-        number = crowd.user(user) if crowd is not None else -1
-        if number >= 0 and crowd is not None:
-            items, same = crowd.histories.history(number)
+        question.unanswered = self._unanswered(question.crowd, user, taken, hidden)
+        if len(taken) and question.crowd is not None:
             against = {i for i, weight in weights.items() if weight < 0.0} | disliked(events)
-            kept = ~np.isin(items, crowd.numbers(against))
+            kept = ~np.isin(taken, question.crowd.numbers(against))
             self._put_stream(question, user, disliked(events))
-            question.taken = items[kept][-N_TAKEN:]
+            question.taken = taken[kept][-N_TAKEN:]
             question.ages = ages_of(same)[kept][-N_TAKEN:]
+
+    @staticmethod
+    def _taken(crowd: Crowd | None, user: str) -> tuple[I32, U8]:
+        """Return what a user took by item numbers of a crowd, and which came at the same time."""
+        if crowd is None:
+            return np.empty(0, np.int32), np.empty(0, np.uint8)
+        items, same = crowd.histories.history(crowd.user(user))
+        known = items < crowd.n_items  # others may have added to it meanwhile
+        return items[known], same[known]
+
+    def _unanswered(
+        self, crowd: Crowd | None, user: str, taken: I32, hidden: Collection[str]
+    ) -> dict[int, int]:
+        """Return rows of items that were shown to a user in vain, and how many times."""
+        counts = Counter(self._events.shown(user, N_SHOWN))
+        ids = [item_id for item_id in counts if item_id not in hidden]
+        if not ids or crowd is None:
+            return {}
+        answered = np.isin(crowd.numbers(ids), taken).tolist()
+        numbers = zip(ids, self.catalog.idxs(ids).tolist(), answered, strict=True)
+        return {row: counts[i] for i, row, was in numbers if row >= 0 and not was}
 
     def _put_items(self, question: Question, history: Sequence[str], *, include_seen: bool) -> None:
         """Give the question items of nobody in particular as its past."""
@@ -362,6 +383,10 @@ def disliked(events: Iterable[Event]) -> set[str]:
 def conditions(where: Sequence[str | Filter]) -> list[Filter]:
     """Read conditions such as `price<=300`."""
     return [f if isinstance(f, Filter) else parse_filter(f) for f in where]
+
+
+def _within(rows: I32, mask: U8) -> I32:
+    return rows[(rows >= 0) & (rows < len(mask))]
 
 
 def _newest(rows: Collection[int] | I32) -> list[int]:

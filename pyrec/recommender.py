@@ -21,7 +21,6 @@ from pyrec.evaluate import EvaluateConfig, evaluate
 from pyrec.evaluation import Evaluation
 from pyrec.event_fields import events_of
 from pyrec.event_importing import EventImportReport
-from pyrec.event_rules import checked
 from pyrec.events import EventLog
 from pyrec.exporting import export_data
 from pyrec.feedback import Feedback
@@ -43,7 +42,7 @@ from pyrec.shown import Shown, ShownLog
 from pyrec.signals.base import Question
 from pyrec.steps import Steps
 from pyrec.store import MEMORY, Store
-from pyrec.tasks.base import Ask, Context, Task, make_ask
+from pyrec.tasks.base import Ask, Context, Task, check_user, make_ask
 from pyrec.tasks.click import ClickTask
 from pyrec.tasks.corrections import understand_correction
 from pyrec.tasks.explain import ExplainTask
@@ -126,10 +125,11 @@ class Recommender:
             self._book,
         )
         self.shown, self.steps = ShownLog(store), Steps(store)
-        self._weights, self._state = Weights.of(self.learned), self.learned.state
-        self._pinned = -1
-        self._feedback = Feedback(store, self._context, self.shown, self.steps)
+        # Weights, the state of theta that they are of, and the training until which they are
+        # pinned.
+        self._held = Weights.of(self.learned), self.learned.state, -1
         self._paused = Paused(store)
+        self._feedback = Feedback(store, self._context, self.shown, self.steps, self._paused)
         self._need = NeedTask(self._context())
         self.questions.understand = self._need.understand
 
@@ -151,16 +151,18 @@ class Recommender:
 
         At first they are what was learned here, and what comes with pyrec where nothing was.
         """
-        self._weights = Weights(theta, self.learned)
-        self._pinned = self.learned.version
+        state = self.learned.state
+        self._held = Weights(theta, self.learned), state, state[0]
 
     @property
     def weights(self) -> Weights:
         """The weights in use; what another process learned counts too."""
+        weights, known, pinned = self._held
         state = self.learned.state
-        if state != self._state and state[0] != self._pinned:
-            self._weights, self._state, self._pinned = Weights.of(self.learned), state, -1
-        return self._weights
+        if state != known and state[0] != pinned:
+            weights = Weights.of(self.learned)
+            self._held = weights, state, -1
+        return weights
 
     @property
     def theta(self) -> dict[str, list[float]]:
@@ -271,11 +273,6 @@ class Recommender:
                 both a user and a history are given.
             CatalogError: a condition that cannot be read, or names no column.
         """
-        if generate not in (False, True, "catalog", "slate"):
-            raise ValueError(f"generate is {generate!r}; use False, True, 'catalog' or 'slate'")
-        for name, share in (("diversity", diversity), ("explore", explore)):
-            if not 0.0 <= share <= 1.0:
-                raise ValueError(f"{name} is {share!r}; give a share from 0 to 1")
         return self._answer(
             RecommendTask(self._context(), self),
             make_ask(
@@ -418,8 +415,7 @@ class Recommender:
             InvalidEventError: the kind or the value makes no sense.
         """
         self.catalog.idx(item_id)
-        event = Event(user, item_id, kind, value)
-        return checked(event) if user in self._paused else self._feedback.take(event)
+        return self._feedback.take(Event(user, item_id, kind, value))
 
     def add_events(self, rows: Iterable[Event | Mapping[str, Any]]) -> EventImportReport:
         """Add a log from elsewhere; all of it or nothing, and adding it again adds nothing.
@@ -511,15 +507,17 @@ class Recommender:
         Raises:
             EventError: there are no such lists.
         """
-        lists = list(self.shown.walk(explored=True))
+        shown = list(self.shown.walk())
+        lists = [each for each in shown if each.propensities is not None]
         if not lists:
             raise EventError(
                 "no list was shown of which a part was left to chance; ask for some with "
                 "`explore`, and log them as shown"
             )
-        taken = taken_of(lists, self.events)
+        taken = taken_of(shown, self.events)
+        chosen = [taken[each.slate_id or 0] for each in lists]
         mixer = self.weights.ranker.mixer
-        return evaluate_logged(lists, taken, mixer, np.random.default_rng(seed))
+        return evaluate_logged(lists, chosen, mixer, np.random.default_rng(seed))
 
     def correct(self, user: str, text: str) -> list[Said]:
         """Take what a user says of their taste: "I don't like horror", "genres=Horror".
@@ -539,7 +537,8 @@ class Recommender:
         """
         make_ask(text, user)
         found = understand_correction(text, self.questions.current(), self._need)
-        self.said.say(user, found)
+        if user not in self._paused:
+            self.said.say(user, found)
         return found
 
     def take_back(self, user: str, column: str, value: str) -> bool:
@@ -562,40 +561,47 @@ class Recommender:
     def undo(self, user: str) -> Event | None:
         """Take back the user's last event that is no impression, and what it taught.
 
+        The weights go back to what they were, and what came later is learned again without it: some
+        two milliseconds a step, for up to a thousand (`steps.N_BEFORE`). Where more was learned
+        since, or all was trained, the weights stay.
+
         Returns:
             The event; None without one.
         """
-        return self._feedback.undo(user)
+        return self._feedback.undo(check_user(user))
 
     def pause(self, user: str) -> None:
         """Keep nothing of a user from now on: a private session, until `resume`.
 
-        They are answered from what is known already; feedback and what is shown is checked, and
-        forgotten.
+        They are answered from what is known already; feedback, corrections and what is shown are
+        checked, and forgotten. An imported log is kept, whoever it is of.
         """
-        make_ask(user=user)
-        self._paused.add(user)
+        self._paused.add(check_user(user))
 
     def resume(self, user: str) -> bool:
         """Keep what a user does again; tell whether they were paused."""
-        return self._paused.remove(user)
+        return self._paused.remove(check_user(user))
 
     def export_data(self, user: str) -> dict[str, Any]:
         """Return all that is kept of a user, as JSON takes it."""
-        return export_data(user, self.events, self.said, self.shown, self.steps, self._paused)
+        return export_data(
+            check_user(user), self.events, self.said, self.shown, self.steps, self._paused
+        )
 
     def forget(self, user: str) -> Forgotten:
         """Forget a user, with all that was learned from them, and scrub the file.
 
         Lists are then those of a store that never saw them. Where the store was trained, it is
-        trained again, which takes as long as `train`; a behavior model goes away until
-        `train(behavior=True)`. Files that were exported and backups are yours to delete.
+        trained again, which takes as long as `train`; else all that single events taught is learned
+        again without them, some two milliseconds a step. A behavior model goes away until
+        `train(behavior=True)`, and a private session ends. Files that were exported and backups are
+        yours to delete.
 
         Raises:
             StoreBusyError: another process trains or reads for too long; call it again.
+            StoreError: the file cannot be written anew; call it again.
         """
-        make_ask(user=user)
-        parts = self.store, user, self.learned, self.steps, self._feedback
+        parts = self.store, check_user(user), self.learned, self.steps, self._feedback
         return forget(*parts, self.train)
 
     def history(self, user: str, limit: int | None = None) -> list[Event]:

@@ -108,6 +108,9 @@ def _m001_catalog_and_events(db: Database) -> None:
 EVENT_INDEXES = {
     "events_user": "CREATE INDEX events_user ON events (user_id, at)",
     "events_at": "CREATE INDEX events_at ON events (at)",
+    # Few, and asked for with every question of a user, however long the rest of the history is.
+    "events_shown": "CREATE INDEX events_shown ON events (user_id, at) WHERE kind = 'impression'",
+    "events_disliked": "CREATE INDEX events_disliked ON events (user_id) WHERE kind = 'dislike'",
 }
 
 
@@ -116,7 +119,8 @@ def _m002_events_by_time(db: Database) -> None:
     _run(
         db,
         "DROP INDEX events_user",
-        *EVENT_INDEXES.values(),
+        EVENT_INDEXES["events_user"],
+        EVENT_INDEXES["events_at"],
         # A session without a name is none; files of events cannot tell the two apart.
         "UPDATE events SET session = NULL WHERE session = ''",
         # Whose history lost an event, for processes that keep something computed from the log.
@@ -203,6 +207,7 @@ def _m004_feedback(db: Database) -> None:
             data BLOB NOT NULL
         ) STRICT
         """,
+        *(EVENT_INDEXES[name] for name in ("events_shown", "events_disliked")),
         # Users of whom nothing is kept now.
         "CREATE TABLE paused (user_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
     )

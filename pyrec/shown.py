@@ -50,9 +50,9 @@ class Shown:
         n_shown: how many were.
         scores: (n,) float32, log P of each item.
         shares: (n, n_signals) float32, what each signal said, in proportion to its pool, 0 to 1.
-        propensities: how likely each item was to stand at its place, given those before it; None
-            where nothing was left to chance.
-        version: the last step of theta that made it.
+        propensities: how likely each item was to stand at its place; None where nothing was left to
+            chance.
+        version: the last event that had moved the theta that made it, 0 for none since a training.
     """
 
     names: tuple[str, ...]
@@ -133,17 +133,12 @@ class ShownLog:
         ).fetchone()
         return None if row is None else _shown(row)
 
-    def walk(self, user_id: str | None = None, *, explored: bool = False) -> Iterator[Shown]:
-        """Walk the lists, the oldest first.
-
-        Args:
-            user_id: only this user's.
-            explored: only those of which a part was left to chance.
-        """
+    def walk(self, user_id: str | None = None) -> Iterator[Shown]:
+        """Walk all lists, or one user's, the oldest first."""
+        whose = "" if user_id is None else "WHERE user_id = ?"
         rows = self._store.db.execute(
-            f"SELECT {_COLUMNS} FROM slates WHERE (?1 IS NULL OR user_id = ?1) "
-            "AND (NOT ?2 OR propensities IS NOT NULL) ORDER BY slate_id",
-            [user_id, int(explored)],
+            f"SELECT {_COLUMNS} FROM slates {whose} ORDER BY slate_id",
+            [] if user_id is None else [user_id],
         )
         return (_shown(row) for row in rows)
 

@@ -1,13 +1,14 @@
 """What single events taught: theta as it learns, the users' own, and the way back.
 
 `feedback.py` takes a step of theta in the transaction that stores its event. What theta was before
-the newest steps, and before the first since a training, is kept: an event that is taken back takes
-theta back with it, and the steps after it are taken again (`Steps.rewind`).
+each of the newest steps is kept: an event that is taken back takes theta back with it, and the
+steps after it are taken again (`Steps.rewind`).
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,8 +22,11 @@ from pyrec.store import Store
 F64 = npt.NDArray[np.float64]
 N = len(FEATURES)
 
-N_BEFORE = 256
-"""Before how many of the newest steps theta is kept, some three kilobytes each."""
+N_BEFORE = 1000
+"""Before how many of the newest steps theta is kept, some three kilobytes each. An event with more
+after it is taken out of the log alone: what it taught has long been learned over."""
+
+_Row = tuple[int, int, int | None, str]
 
 Prior = Mapping[str, Sequence[float]]
 """Weights by key (`mixer.key_of`) of what nothing was learned for yet."""
@@ -89,12 +93,15 @@ class Steps:
         """
         with self._store.transact() as db:
             before = db.execute(
-                "SELECT nth FROM steps WHERE user_id = ? ORDER BY event_id DESC LIMIT 1", [user_id]
+                "SELECT nth FROM steps WHERE user_id = ? AND event_id < ? "
+                "ORDER BY event_id DESC LIMIT 1",
+                [user_id, event_id],
             ).fetchone()
             nth = 0 if before is None else before[0] + 1
             names = [name for choice in choices for name in choice.names]
-            shared, own = _shared(db, names, prior), _own_for(db, user_id, names)
-            self._keep_before(db, event_id, names, shared, own)
+            own = _own_for(db, user_id, names)
+            _keep_before(db, event_id, names, own)
+            shared = _shared(db, names, prior)
             at = 0
             for choice in choices:
                 part = slice(at * N, (at + len(choice.names)) * N)
@@ -109,90 +116,83 @@ class Steps:
                 [event_id, user_id, nth, seen, slate_id],
             )
 
-    def rewind(self, first: int, forgotten: str | None = None) -> list[Step]:
+    def rewind(self, event_id: int) -> list[Step]:
         """Set theta to what it was before an event, and forget the steps since.
 
-        Call it in the transaction that removes the event.
-
-        Args:
-            first: the event.
-            forgotten: a user whose steps are not taken again.
+        Call it in the transaction that removes the event. Theta stays as it is where more than
+        `N_BEFORE` steps, or a training, came since.
 
         Returns:
-            The steps to take again, in order: those of later events; where the way back is longer
-            than `N_BEFORE`, all since the training.
+            The steps to take again, in order: those of later events.
         """
         db = self._store.db
-        ask = "SELECT event_id, seen, slate_id, user_id FROM steps"
-        rows = db.execute(f"{ask} WHERE event_id >= ? ORDER BY event_id", [first]).fetchall()
-        if not rows:
-            return []
+        rows = self._rows("WHERE event_id >= ?", [event_id])
         held = {row[0] for row in db.execute("SELECT event_id FROM befores").fetchall()}
-        if all(row[0] in held for row in rows):
-            for event_id, _, _, user_id in reversed(rows):
-                self._restore(db, event_id, user_id)
-        else:
-            rows = db.execute(f"{ask} ORDER BY event_id").fetchall()
-            self._restore_first(db, rows[0][0])
-        db.execute("DELETE FROM steps WHERE event_id >= ?", [rows[0][0]])
-        db.execute("DELETE FROM befores WHERE event_id >= ?", [rows[0][0]])
-        if forgotten is not None:
-            db.execute("DELETE FROM own_weights WHERE user_id = ?", [forgotten])
-        return [Step(*row[:3]) for row in rows if row[0] != first and row[3] != forgotten]
+        if not all(row[0] in held for row in rows):
+            db.execute("DELETE FROM steps WHERE event_id = ?", [event_id])
+            return []
+        for number, _, _, user_id in reversed(rows):
+            _restore(db, number, user_id)
+        db.execute("DELETE FROM steps WHERE event_id >= ?", [event_id])
+        db.execute("DELETE FROM befores WHERE event_id >= ?", [event_id])
+        return [Step(*row[:3]) for row in rows if row[0] != event_id]
+
+    def unlearn(self, forgotten: str) -> list[Step]:
+        """Set theta to what comes with pyrec, for all.
+
+        Call it in the transaction that forgets a user.
+
+        Returns:
+            The steps of the others since the last training that found weights, to be taken again.
+        """
+        db = self._store.db
+        rows = self._rows("WHERE user_id <> ?", [forgotten])
+        for table in ("steps", "befores", "own_weights", "weights"):
+            db.execute(f"DELETE FROM {table}")
+        return [Step(*row[:3]) for row in rows]
 
     @staticmethod
-    def clear(db: Database) -> None:
-        """Begin anew: from here on theta is what a training found."""
-        for table in ("steps", "befores", "own_weights"):
+    def begin_anew(db: Database, *, theta: bool) -> None:
+        """Mark that a training was kept: what evidence is made of has changed.
+
+        Args:
+            db: the store, in a transaction.
+            theta: whether the training found new weights, to which steps add from here on.
+        """
+        for table in ("befores", *(("steps", "own_weights") if theta else ())):
             db.execute(f"DELETE FROM {table}")
 
-    def _keep_before(
-        self, db: Database, event_id: int, names: Sequence[str], shared: Learning, own: Learning
-    ) -> None:
-        first = db.execute("SELECT min(event_id) FROM befores").fetchone()[0]
-        if first is None:
-            # The way back to it is the way back to all that theta was.
-            rows = db.execute("SELECT DISTINCT name FROM weights WHERE user_id = ''").fetchall()
-            others = sorted({row[0].rpartition(":")[0] for row in rows} - set(names))
-            rest = _shared(db, others, {})
-            names = [*names, *others]
-            shared = Learning(
-                np.concatenate([shared.theta, rest.theta]), np.concatenate([shared.g2, rest.g2])
-            )
-            own = Learning.zeros(len(names))
-        elif event_id % 64 == 0:
-            row = db.execute(
-                "SELECT event_id FROM befores ORDER BY event_id DESC LIMIT 1 OFFSET ?", [N_BEFORE]
-            ).fetchone()
-            if row is not None:
-                db.execute(
-                    "DELETE FROM befores WHERE event_id <= ? AND event_id > ?", [row[0], first]
-                )
-        data = np.concatenate([shared.theta, shared.g2, own.theta, own.g2])
-        db.execute(
-            "INSERT INTO befores VALUES (?, ?, ?)", [event_id, json.dumps(names), data.tobytes()]
-        )
-
-    @staticmethod
-    def _restore(db: Database, event_id: int, user_id: str) -> None:
-        names, shared, own = _before(db, event_id)
-        _write(db, names, shared)
-        _write_own(db, user_id, names, own)
-
-    @staticmethod
-    def _restore_first(db: Database, event_id: int) -> None:
-        names, shared, _ = _before(db, event_id)
-        db.execute("DELETE FROM weights WHERE user_id = ''")
-        db.execute("DELETE FROM own_weights")
-        _write(db, names, shared)
+    def _rows(
+        self, where: str, values: Sequence[int | str]
+    ) -> list[tuple[int, int, int | None, str]]:
+        rows: list[tuple[int, int, int | None, str]] = self._store.db.execute(
+            f"SELECT event_id, seen, slate_id, user_id FROM steps {where} ORDER BY event_id", values
+        ).fetchall()
+        return rows
 
 
-def _before(db: Database, event_id: int) -> tuple[list[str], Learning, Learning]:
+def _keep_before(db: Database, event_id: int, names: Sequence[str], own: Learning) -> None:
+    """Keep what theta is, NaN where there is nothing, and drop the oldest beyond `N_BEFORE`."""
+    shared = _shared(db, names, dict.fromkeys(names, (np.nan,) * N))
+    data = np.concatenate([shared.theta, shared.g2, own.theta, own.g2])
+    db.execute(
+        "INSERT INTO befores VALUES (?, ?, ?)", [event_id, json.dumps(names), data.tobytes()]
+    )
+    db.execute(
+        "DELETE FROM befores WHERE event_id <= "
+        "(SELECT event_id FROM steps ORDER BY event_id DESC LIMIT 1 OFFSET ?)",
+        [N_BEFORE - 1],
+    )
+
+
+def _restore(db: Database, event_id: int, user_id: str) -> None:
     names, data = db.execute(
         "SELECT names, data FROM befores WHERE event_id = ?", [event_id]
     ).fetchone()
+    names = json.loads(names)
     theta, g2, own, own_g2 = np.frombuffer(data, np.float64).copy().reshape(4, -1)
-    return json.loads(names), Learning(theta, g2), Learning(own, own_g2)
+    _write(db, names, Learning(theta, g2))
+    _write_own(db, user_id, names, Learning(own, own_g2))
 
 
 def _shared(db: Database, names: Sequence[str], prior: Prior) -> Learning:
@@ -209,12 +209,17 @@ def _shared(db: Database, names: Sequence[str], prior: Prior) -> Learning:
 
 
 def _write(db: Database, names: Sequence[str], shared: Learning) -> None:
+    """Write shared weights; a NaN takes the row away, so that what comes with pyrec holds again."""
     keys = [f"{name}:{feature}" for name in names for feature in FEATURES]
-    rows = zip(keys, shared.theta.tolist(), shared.g2.tolist(), strict=True)
+    rows = list(zip(keys, shared.theta.tolist(), shared.g2.tolist(), strict=True))
     db.conn.executemany(
         "INSERT INTO weights (user_id, name, value, g2) VALUES ('', ?, ?, ?) "
         "ON CONFLICT (user_id, name) DO UPDATE SET value = excluded.value, g2 = excluded.g2",
-        rows,
+        [row for row in rows if not math.isnan(row[1])],
+    )
+    db.conn.executemany(
+        "DELETE FROM weights WHERE user_id = '' AND name = ?",
+        [row[:1] for row in rows if math.isnan(row[1])],
     )
 
 

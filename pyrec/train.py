@@ -87,6 +87,7 @@ def train(
         config: how to train.
         behavior: how to train the behavior model as well; None to leave it as it is.
     """
+    removals = events.state()[1]
     log = now = read_log(events)
     with ExitStack() as stack:
         training, trouble = None, ""
@@ -130,7 +131,7 @@ def train(
             fitted_tasks = tuple(task for task, theta in of_opinions.items() if theta is not None)
             report = replace(report, n_opinions=len(opinions.value), tasks=fitted_tasks)
         progress("fitting the linear model", 0.0)
-        learned.keep(by_task, fit_linear(now), now.item_ids, of_all, state)
+        learned.keep(by_task, fit_linear(now), now.item_ids, of_all, state, removals)
         if training is not None:
             training.done()
     return report

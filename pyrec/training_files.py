@@ -22,6 +22,20 @@ STALE = 0.1
 _STAGES = {"train": ("first", "second"), "update": ("update",)}
 
 
+def remove_files(path: Path) -> None:
+    """Remove what an interrupted training goes on from, whichever files are left.
+
+    Raises:
+        StoreBusyError: another process trains this store's behavior model.
+        StoreError: a file cannot be removed.
+    """
+    stages = [path.with_name(f"{path.name}-{name}") for names in _STAGES.values() for name in names]
+    if not any(each.exists() for each in (path, *stages)):
+        return
+    for kind in _STAGES:
+        TrainingFiles(path, kind).done()
+
+
 class TrainingFiles:
     """The files of one training; locked until `close`.
 

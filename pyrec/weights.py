@@ -24,15 +24,20 @@ class Weights:
 
     Attributes:
         theta: by signal its weights, in the order of `mixer.FEATURES`.
+        version: the last event that moved it since a training, 0 for none.
         ranker: ranks; a signal without weight is neither asked for candidates nor for scores.
         generating: the same with candidates that the text model names.
         learning: the same with the signals alone whose weights are learned from histories.
     """
 
     def __init__(
-        self, theta: Mapping[str, Sequence[float]], learned: Learned | None = None
+        self,
+        theta: Mapping[str, Sequence[float]],
+        learned: Learned | None = None,
+        version: int = 0,
     ) -> None:
         self._learned = learned
+        self.version = version
         self._tasks: dict[str, Mapping[str, Sequence[float]]] = {}
         self.theta = {name: list(row) for name, row in theta.items()}
         weighed = [s for s in signals.every() if any(self.theta.get(s.name, ()))]
@@ -43,7 +48,8 @@ class Weights:
     @classmethod
     def of(cls, learned: Learned) -> Weights:
         """Return what was learned in a store, and what comes with pyrec where nothing was."""
-        return cls({**shipped_theta(), **learned.theta()}, learned)
+        version = learned.state[1]
+        return cls({**shipped_theta(), **learned.theta()}, learned, version)
 
     def of_titles(self, *, forced: bool) -> float:
         """Return the weight of the text model's titles, which a beam needs."""

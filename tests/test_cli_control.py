@@ -65,6 +65,8 @@ def test_evaluate_by_clicks_needs_lists_that_were_left_to_chance():
     told = {row["things taken a list"]: row["mean"] for row in json.loads(result.stdout)}
     assert set(told) == {"as it was shown", "by the weights in use", "gain"}
     assert "5 lists" in result.stderr
+    for option in (["--ablation"], ["--html", "page.html"], ["--split", "last"], ["-k", "3"]):
+        assert run("evaluate", "--logged", *option).exit_code == 2
 
 
 def test_a_private_session_keeps_nothing_and_says_so():

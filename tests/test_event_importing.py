@@ -15,6 +15,7 @@ from pyrec.catalog import Catalog
 from pyrec.errors import InvalidEventError
 from pyrec.event_importing import EventImportReport
 from pyrec.events import EventLog
+from pyrec.schema import EVENT_INDEXES
 from pyrec.store import Store
 from pyrec.types import Event
 
@@ -61,7 +62,7 @@ def test_the_nth_of_equal_events_in_a_file_is_the_nth_in_the_log(
         assert found == expected
         assert store.check() == []
         indexes = store.db.execute("SELECT name FROM sqlite_master WHERE tbl_name = 'events'")
-        assert {row[0] for row in indexes} == {"events", "events_user", "events_at"}
+        assert {row[0] for row in indexes} == {"events", *EVENT_INDEXES}
 
 
 def test_two_equal_clicks_of_a_file_are_both_kept_and_not_added_again(log: EventLog) -> None:

@@ -98,6 +98,91 @@ def test_no_byte_of_the_user_is_left_in_any_file(tmp_path):
     assert [mark for mark in marks if mark.encode() in data] == []
 
 
+def test_a_store_whose_training_found_nothing_better_learns_again_from_the_others(tmp_path):
+    told = []
+    for name, with_user in (("a", True), ("b", False)):
+        with filled(tmp_path / f"{name}.db", with_user=with_user) as rec:
+            assert not rec.train().used
+            if with_user:
+                assert rec.forget("x-marks").trained
+            told.append((learned(rec), lists(rec)))
+    assert told[0] == told[1]
+
+
+def test_events_that_were_taken_back_before_are_forgotten_too(tmp_path):
+    with filled(tmp_path / "a.db", with_user=False) as rec, opened(tmp_path / "a.db") as other:
+        rec.add_events(
+            {"user": "x-marks", "item": f"x-thing{n}", "kind": "click"} for n in range(3)
+        )
+        rec.feedback("x-marks", "i1", "click")
+        rec.train()
+        assert lists(other) == lists(rec)
+        while rec.undo("x-marks"):
+            pass
+        assert b"x-thing1" in rec.store.derived("linear")[1]
+        rec.forget("x-marks")
+        assert lists(other) == lists(rec)
+        now = lists(rec)
+    assert b"x-marks" not in raw(tmp_path)
+    assert b"x-thing" not in raw(tmp_path)
+    with opened(tmp_path / "a.db") as again:
+        assert lists(again) == now
+
+
+def test_what_others_think_is_what_is_left_to_think(tmp_path):
+    with filled(tmp_path / "a.db", with_user=False) as rec:
+        before = rec.rating(["i1"], user="newcomer")
+        rec.add_events(
+            {"user": "x-marks", "item": f"i{n % 40}", "kind": "rating", "value": 1 + n % 9}
+            for n in range(80)
+        )
+        rec.train()
+        assert max(rec.rating(["i1"], user="newcomer")[0].distribution) == 9.0
+        rec.forget("x-marks")
+        assert rec.rating(["i1"], user="newcomer") == before
+
+
+def test_a_forgetting_that_was_cut_short_is_finished_when_it_is_asked_for_again(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "shop.db"
+    with filled(path, with_user=True) as rec:
+        rec.add_events({"user": "x-marks", "item": "x-thing", "kind": "click"} for _ in range(2))
+        rec.train()
+
+        def cut():
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(rec, "train", cut)
+            with pytest.raises(KeyboardInterrupt):
+                rec.forget("x-marks")
+        assert rec.history("x-marks") == []
+        found = rec.forget("x-marks")
+        assert (found.n_events, found.trained) == (0, True)
+        now = learned(rec), lists(rec)
+    assert b"x-marks" not in raw(tmp_path)
+    assert b"x-thing" not in raw(tmp_path)
+    with filled(tmp_path / "b.db", with_user=False) as twin:
+        twin.train()
+        assert now == (learned(twin), lists(twin))
+
+
+def test_a_training_that_read_the_user_keeps_nothing(tmp_path):
+    path = tmp_path / "shop.db"
+    with filled(path, with_user=True) as rec, opened(path) as other:
+        told = []
+
+        def forget_meanwhile(step, share):
+            if not told:
+                told.append(other.forget("x-marks"))
+
+        with pytest.raises(StoreBusyError, match="train again"):
+            rec.train(progress=forget_meanwhile)
+        rec.train()
+    assert b"x-marks" not in raw(tmp_path)
+
+
 def test_a_behavior_model_that_knew_the_user_goes_away_and_says_so(trained_path):
     with walks.opened(trained_path) as rec:
         assert rec.questions.behavior() is not None
@@ -114,6 +199,13 @@ def test_what_an_interrupted_training_left_goes_too(tmp_path):
             (tmp_path / f"shop.db-behavior{name}").write_bytes(b"x-marks")
         rec.forget("x-marks")
     assert b"x-marks" not in raw(tmp_path)
+
+
+def test_forgetting_somebody_unknown_leaves_an_interrupted_training_alone(tmp_path):
+    with filled(tmp_path / "shop.db", with_user=False) as rec:
+        (tmp_path / "shop.db-behavior-first").write_bytes(b"hours of work")
+        rec.forget("nobody at all")
+        assert (tmp_path / "shop.db-behavior-first").exists()
 
 
 def test_copies_in_the_same_folder_are_named(tmp_path):
@@ -165,6 +257,9 @@ def test_a_paused_user_is_answered_and_leaves_no_trace(tmp_path):
         assert len(slate) == 10
         slate.shown()
         assert slate.like(0).event_id is None
+        rec.add_items([{"id": "c1", "title": "Cap", "color": "brown"}])
+        assert rec.correct("x-marks", "color!=brown")
+        assert rec.export_data("x-marks")["corrections"] == []
         assert (learned(rec), rec.history("x-marks")) == before
         assert list(rec.shown.walk("x-marks")) == []
         with pytest.raises(pyrec.errors.InvalidEventError):
@@ -192,3 +287,12 @@ def test_ones_own_data_are_all_that_is_kept(tmp_path):
         told = rec.export_data("x-marks")
         kept = (told["events"], told["corrections"], told["lists_shown"], told["weights"])
         assert kept == ([], [], [], {})
+
+
+@pytest.mark.parametrize("call", ["pause", "resume", "forget", "export_data", "undo"])
+@pytest.mark.parametrize(
+    ("user", "error"), [("", ValueError), ("\ud800", ValueError), (None, TypeError), (5, TypeError)]
+)
+def test_what_is_no_id_is_refused(tmp_path, call, user, error):
+    with opened(tmp_path / "a.db") as rec, pytest.raises(error, match="user"):
+        getattr(rec, call)(user)

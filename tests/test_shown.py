@@ -110,6 +110,47 @@ def test_what_was_shown_in_vain_sinks(rec):
     assert {s.item_id for s in best} - {"i5"} == set(now)  # none is gone
 
 
+def test_a_skip_is_no_answer_to_what_was_shown_in_vain(rec):
+    rec.feedback("u", "i5", "like")
+    slate = rec.recommend(user="u", k=3)
+    for _ in range(10):
+        slate.shown()
+    rec.feedback("u", slate[0].item_id, "skip")
+    now = [s.item_id for s in rec.recommend(user="u", k=24)]
+    assert slate[0].item_id not in now[:10]
+
+
+def test_many_showings_leave_the_history_as_long_as_it_is(rec):
+    rec.feedback("u", "i5", "like")
+    slate = rec.recommend(user="u", k=10)
+    before = [(r.signal, r.text) for r in rec.recommend(user="u")[0].reasons]
+    assert before
+    for _ in range(25):
+        slate.shown()
+    question = rec.question(user="u")
+    assert [past.title for past in question.history] == [rec.catalog.item("i5").title]
+
+
+def test_a_list_that_is_no_longer_kept_teaches_nothing_again(rec):
+    rec.feedback("u", "i0", "like")
+    rec.feedback("v", "i1", "like")
+    slate = rec.recommend("lamp", user="u", k=5)
+    slate.shown()
+    rec.feedback("v", "i2", "like")
+    slate.feedback(2, "click")
+    rec.store.db.execute("DELETE FROM slates")
+    rec.undo("v")
+    steps = rec.store.db.execute("SELECT slate_id FROM steps").fetchall()
+    assert (1,) not in steps
+
+
+def test_a_click_does_not_make_the_text_model_be_asked(rec):
+    slate = rec.recommend("lamp", user="u", k=5, generate="catalog")
+    slate.shown()
+    slate.feedback(1, "click")
+    assert rec.weights.of_titles(forced=False) == 0.0
+
+
 def test_shares_are_those_of_the_features():
     values = np.array([[4.0, 0.2, np.nan], [1.0, -1.0, 3.0]], np.float32)
     np.testing.assert_allclose(shares_in_pool(values), [[1, 0.2, 0], [0.25, 0, 1]])
@@ -126,10 +167,16 @@ def test_exploring_is_off_unless_asked_for_and_told_in_the_path(rec):
 
 
 @pytest.mark.parametrize("name", ["explore", "diversity"])
-@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan"), "all"])
 def test_a_share_out_of_range_is_refused(rec, name, share):
-    with pytest.raises(ValueError, match=f"{name} is {share!r}; give a share from 0 to 1"):
-        rec.recommend("lamp", user="u", **{name: share})
+    for ask in (rec.recommend, lambda *a, **o: rec.ask("recommend", *a, **o)):
+        with pytest.raises(ValueError, match=f"{name} is {share!r}; give a share from 0 to 1"):
+            ask("lamp", user="u", **{name: share})
+
+
+def test_a_number_is_no_source_of_chance(rec):
+    with pytest.raises(TypeError, match="rng is 0; give a numpy"):
+        rec.recommend("lamp", user="u", explore=0.5, rng=0)
 
 
 def test_a_list_longer_than_what_chance_chooses_from_is_kept_whole(rec):
@@ -185,6 +232,68 @@ def test_inverse_propensity_finds_what_another_policy_would_earn():
         assert found.expected.low <= earns <= found.expected.high
         assert found.logged.mean == pytest.approx(0.16, abs=0.03)
         assert (found.gain.low > 0.0) == (earns == 0.4)
+
+
+def simple(items, propensities, values=None):
+    n = len(items)
+    shares = np.array(values or [[1.0 - i / 10] for i in range(n)], np.float32)
+    return Shown(
+        ("s",), 0.0, False, items, len(propensities), np.zeros(n, np.float32), shares, propensities
+    )
+
+
+def test_a_place_that_only_some_lists_have_counts_as_often_as_they_have_it():
+    lists = [simple(("a",), (1.0,))] * 9 + [simple(("a", "b"), (1.0, 1.0))]
+    taken = [frozenset()] * 9 + [frozenset("b")]
+    found = evaluate_logged(lists, taken, Mixer(("s",), {"s": (1.0,)}), np.random.default_rng(0))
+    assert found.expected.mean == pytest.approx(found.logged.mean) == pytest.approx(0.1)
+
+
+def test_weights_that_no_list_agrees_with_are_not_judged():
+    lists, taken = [simple(("a", "b"), (0.9, 0.9))] * 5, [frozenset("a")] * 5
+    found = evaluate_logged(lists, taken, Mixer(("s",), {"s": (-1.0,)}), np.random.default_rng(0))
+    assert np.isnan(found.expected.mean)
+    assert np.isnan(found.gain.low)
+    assert (found.logged.mean, found.n_effective) == (1.0, 0.0)
+
+
+def test_what_explored_lists_earn_tells_what_the_greedy_ones_would():
+    """Lists of three of five, made by `explore`, taken with chances of item and place alone."""
+    rng = np.random.default_rng(4)
+    theta = np.array([2.0, 1.0])
+    lists, taken, greedy = [], [], []
+    for _ in range(3000):
+        x = np.zeros((5, 8), np.float32)
+        x[:, [0, 4]] = rng.random((5, 2))
+        chance = 0.5 * x[:, 4] ** 2
+        order = np.argsort(-(x[:, [0, 4]] @ theta))
+        x, chance = x[order], chance[order]
+        weights, unsure = np.zeros(8), np.full(8, 1.0)
+        weights[[0, 4]] = theta
+        found = explore(x, weights, unsure, 3, 0.5, rng)
+        shown = found.order[:3]
+        looks = 1.0 / (1.0 + np.arange(3))
+        clicked = rng.random(3) < chance[list(shown)] * looks
+        items = tuple(f"i{n}" for n in found.order)
+        shares = x[list(found.order)][:, [0, 4]]
+        lists.append(
+            Shown(
+                ("a", "b"),
+                0.0,
+                False,
+                items,
+                3,
+                np.zeros(5, np.float32),
+                shares,
+                found.propensities,
+            )
+        )
+        taken.append(frozenset(item for item, was in zip(items, clicked, strict=False) if was))
+        greedy.append(float((chance[:3] * looks).sum()))
+    mixer = Mixer(("a", "b"), {"a": (2.0,), "b": (1.0,)})
+    found = evaluate_logged(lists, taken, mixer, rng)
+    assert found.expected.low <= np.mean(greedy) <= found.expected.high
+    assert found.expected.high - found.expected.low < 0.1
 
 
 def test_without_lists_left_to_chance_there_is_nothing_to_judge_by(rec):

@@ -146,6 +146,10 @@ def evaluate(
     Part of the log is hidden and asked for from the rest, beside the most popular items. Each mean
     comes with the interval in which chance lets it lie at 95%. Nothing is changed.
     """
+    if logged and (html or ablation or _given("split", "share", "k", "include_seen", "users")):
+        raise click.UsageError(
+            "--logged looks at lists that were shown: of options only --seed counts"
+        )
     if logged:
         with open_db(db, None, embedding_model) as rec:
             _show_logged(rec.evaluate_logged(seed=seed), form)
@@ -169,6 +173,13 @@ def evaluate(
         say(f"only {plural(found.n_users, 'user')} could be asked: chance moves these means a lot")
     if html:
         say(f"wrote {html}")
+
+
+def _given(*names: str) -> bool:
+    """Tell whether any of some options stands on the command line."""
+    ctx = click.get_current_context()
+    typed = click.core.ParameterSource.COMMANDLINE
+    return any(ctx.get_parameter_source(name) is typed for name in names)
 
 
 def _show_logged(found: LoggedEvaluation, form: str | None) -> None:

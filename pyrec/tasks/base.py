@@ -138,6 +138,20 @@ class Task(ABC, Generic[X, R]):
         return self.parse(x, answers, self.mix(x, answers))
 
 
+def check_user(user: str) -> str:
+    """Return a user's id.
+
+    Raises:
+        TypeError: it is no string.
+        ValueError: it is empty, or no text.
+    """
+    if not isinstance(user, str):
+        raise TypeError(f"user is {user!r}; give a string")
+    if not (user.strip() and is_text(user)):
+        raise ValueError(f"user {user!r} is no id; give a string that is not empty")
+    return user
+
+
 def make_ask(
     text: str = "",
     user: str | None = None,
@@ -164,11 +178,10 @@ def make_ask(
             raise TypeError(f"{name} is {ids!r}; give a list of item ids")
     if user is not None and history:
         raise ValueError("give a user, whose history is known here, or a history, not both")
-    for name, given in (("text", text), *(("user", user),) * (user is not None)):
-        if not isinstance(given, str):
-            raise TypeError(f"{name} is {given!r}; give a string")
-    if user is not None and not (user.strip() and is_text(user)):
-        raise ValueError(f"user {user!r} is no id; give a string that is not empty")
+    if not isinstance(text, str):
+        raise TypeError(f"text is {text!r}; give a string")
+    if user is not None:
+        check_user(user)
     if not all(isinstance(i, str) for i in (*items, *history)):
         raise TypeError(f"items {[*items, *history]!r} are no list of item ids; give strings")
     return Ask(text, user, tuple(items), tuple(history), tuple(where), k, include_seen, options)

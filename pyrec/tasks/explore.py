@@ -2,8 +2,8 @@
 
 Thompson sampling: weights are drawn around theta, as far from it as they are unsure
 (`Steps.squares`), and a place that is left to chance goes to what one of the draws likes best. How
-likely each item was to stand where it stands is known exactly, because the draws are few and kept:
-that is what lets other weights be judged by the clicks (`logged.py`).
+likely each item was to stand at its place is told with the list, by making a thousand more: that is
+what lets other weights be judged by the clicks (`logged.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ F64 = npt.NDArray[np.float64]
 N_HEAD = 50
 """Among how many of the best chance may choose."""
 N_DRAWS = 200
+N_LISTS = 1000
+"""From how many lists propensities are told; the one that is shown is one of them."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Explored:
 
     Attributes:
         order: (n,) places in what was given: the list, then the rest in the order it had.
-        propensities: of the list: how likely each was at its place, given those before it.
+        propensities: of the list: how likely each item was to stand at its place.
     """
 
     order: tuple[int, ...]
@@ -49,15 +51,17 @@ def explore(
     """
     n = len(x)
     draws = theta[:, None] + unsure[:, None] * rng.normal(size=(len(theta), N_DRAWS))
-    scores = x.astype(np.float64) @ draws  # (n, N_DRAWS)
-    left = np.ones(n, bool)
+    scores = (x.astype(np.float64) @ draws).T  # (N_DRAWS, n)
+    left = np.ones((N_LISTS, n), bool)
+    every = np.arange(N_LISTS)
     order, propensities = [], []
     for _ in range(min(k, n)):
-        likes = np.where(left[:, None], scores, -np.inf).argmax(axis=0)
-        greedy = int(left.argmax())  # the first that is left
-        chosen = int(likes[rng.integers(N_DRAWS)]) if rng.random() < share else greedy
-        by_chance = float((likes == chosen).mean())
-        propensities.append(share * by_chance + (1.0 - share) * (chosen == greedy))
-        order.append(chosen)
-        left[chosen] = False
-    return Explored((*order, *np.flatnonzero(left).tolist()), tuple(propensities))
+        draw = scores[rng.integers(N_DRAWS, size=N_LISTS)]
+        likes = np.where(left, draw, -np.inf).argmax(axis=1)
+        greedy = left.argmax(axis=1)  # the first that is left
+        chosen = np.where(rng.random(N_LISTS) < share, likes, greedy)
+        left[every, chosen] = False
+        order.append(int(chosen[0]))  # the first of these lists is the one that is shown
+        propensities.append(float((chosen == chosen[0]).mean()))
+    rest = np.flatnonzero(left[0]).tolist()
+    return Explored((*order, *rest), tuple(propensities))

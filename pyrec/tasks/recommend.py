@@ -8,7 +8,9 @@ item.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -81,6 +83,7 @@ class RecommendTask(Task[Asked, Slate]):
     def encode(self, ask: Ask) -> Asked:
         """Encode the question, for the items given or for words and a user."""
         began = time.perf_counter()
+        _check(ask.options)
         questions = self.context.questions
         if ask.items:
             question = questions.like(ask.items[0], ask.where)
@@ -184,7 +187,8 @@ class RecommendTask(Task[Asked, Slate]):
         depth = depth_of(len(question.taken))
         phi = depth_features(shares_in_pool(answers.values), depth)[head] * weighs
         unsure = 1.0 / np.sqrt(self.context.steps.squares(mixer.names))
-        rng = x.ask.options.get("rng") or np.random.default_rng()
+        rng = x.ask.options.get("rng")
+        rng = np.random.default_rng() if rng is None else rng
         share = float(x.ask.options["explore"])
         found = explore(phi, mixer.added(question.own), unsure, x.k, share, rng)
         order = np.concatenate([head[list(found.order)], order[len(head) :]])
@@ -209,7 +213,7 @@ class RecommendTask(Task[Asked, Slate]):
             mixed.logprob[kept],
             shares_in_pool(answers.values)[kept],
             propensities,
-            self.context.steps.last,
+            self.context.weights.version,
         )
 
     def _generate(self, ask: Ask) -> bool | str:
@@ -250,3 +254,17 @@ class RecommendTask(Task[Asked, Slate]):
         fits = mixed.logprob[order] >= best + np.log(self.config.fitting)
         places = np.arange(len(order))
         return order[np.lexsort((places, np.nan_to_num(numbers, nan=np.inf), ~fits))]
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Refuse options that make no sense."""
+    generate = options.get("generate", False)
+    if generate not in (False, True, "catalog", "slate"):
+        raise ValueError(f"generate is {generate!r}; use False, True, 'catalog' or 'slate'")
+    for name in ("diversity", "explore"):
+        share = options.get(name, 0.0)
+        if not isinstance(share, int | float) or not 0.0 <= share <= 1.0:
+            raise ValueError(f"{name} is {share!r}; give a share from 0 to 1")
+    rng = options.get("rng")
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng is {rng!r}; give a numpy.random.Generator, or None")
