@@ -109,4 +109,4 @@ def _of_opinion(head: type[OrdinalTask[Any]], event: Event, context: Context) ->
     answers = task.answers(x)
     names = tuple(key_of(task.name, signal) for signal in task.signals)
     phi = depth_features(answers.values, answers.context)
-    return Choice(names, np.float32(HEADS_LEARN) * phi, chosen)
+    return Choice(names, phi, chosen, weight=HEADS_LEARN)

@@ -82,12 +82,14 @@ class Choice:
         x: (n, n_signals * 4) float32 features.
         chosen: the row.
         own: whether the user's own weights learn as well.
+        weight: 0 to 1, what it counts for the shared weights.
     """
 
     names: tuple[str, ...]
     x: F32
     chosen: int
     own: bool = False
+    weight: float = 1.0
 
 
 def key_of(task: str, signal: str) -> str:
@@ -98,7 +100,7 @@ def key_of(task: str, signal: str) -> str:
 def learn(
     choice: Choice, shared: Learning, own: Learning, weight: float, config: StepConfig
 ) -> None:
-    """Take one step in place; `weight`, 0 to 1, is what it counts for the shared weights."""
+    """Take one step in place; `weight`, 0 to 1, is what its user counts for the shared weights."""
     nothing = np.empty(0)
     mine, squares = (own.theta, own.g2) if choice.own else (nothing, nothing)
     _core.step(
@@ -109,7 +111,7 @@ def learn(
         squares,
         choice.chosen,
         rate=config.rate,
-        weight=weight,
+        weight=weight * choice.weight,
         calm=config.calm,
         own_rate=config.own_rate,
         own_pull=config.own_pull,
