@@ -471,6 +471,13 @@ void register_histories(py::module_& m) {
              [](const Histories& self) {
                  return hand_over(without_gil([&] { return self.count(); }));
              })
+        .def(
+            "took",
+            [](const Histories& self, int64_t user, const Array<int32_t>& items) {
+                const auto ids = span(items, "items");
+                return hand_over(without_gil([&] { return self.took(user, ids); }));
+            },
+            py::arg("user"), py::arg("items").noconvert())
         .def("lately",
              [](const Histories& self) {
                  return hand_over(without_gil([&] { return self.lately(); }));

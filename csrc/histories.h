@@ -100,6 +100,9 @@ class Histories {
     // (n_items) how many users took each item.
     std::vector<int32_t> count() const;
 
+    // (m) 1 where a user took the item, 0 where not; quick for the longest history.
+    std::vector<uint8_t> took(int64_t user, Span<int32_t> items) const;
+
     // (n_items) how often each item was among the last that somebody took, each step of time before
     // a user's newest counting half.
     std::vector<float> lately() const;
@@ -120,7 +123,7 @@ class Histories {
  private:
     static int64_t check_ids(Span<int32_t> ids, const char* name);
     void erase(int64_t user, int64_t pos);
-    bool holds(int32_t user, int32_t item) const;
+    static bool holds(const State& state, int32_t user, int32_t item);
     void grow(int64_t n_users, int64_t n_items);
     void count_lately(const History& history, int64_t sign);
     void make_room(Span<int32_t> users, Span<int32_t> items);
@@ -179,7 +182,7 @@ inline void Histories::extend(Span<int32_t> users, Span<int32_t> items, Span<uin
             std::vector<Posting>& postings = state_.postings[items[i]];
             make_room(history, 1);  // both before either grows: short of memory, no half an event
             make_room(postings, 1);
-            state_.takers[items[i]] += !holds(users[i], items[i]);
+            state_.takers[items[i]] += !holds(state_, users[i], items[i]);
             postings.push_back({users[i], static_cast<int32_t>(history.size())});
             history.emplace_back(items[i], same[i] != 0 && !history.empty());
             ++state_.n_events;
@@ -202,9 +205,9 @@ inline void Histories::count_lately(const History& history, int64_t sign) {
 }
 
 // Looks through the shorter of the user's history and the item's postings.
-inline bool Histories::holds(int32_t user, int32_t item) const {
-    const History& history = state_.histories[user];
-    const std::vector<Posting>& postings = state_.postings[item];
+inline bool Histories::holds(const State& state, int32_t user, int32_t item) {
+    const History& history = state.histories[user];
+    const std::vector<Posting>& postings = state.postings[item];
     if (history.size() < postings.size()) {
         return std::any_of(history.begin(), history.end(),
                            [&](Entry entry) { return entry.item() == item; });
@@ -273,7 +276,7 @@ inline void Histories::erase(int64_t user, int64_t pos) {
     const int32_t item = gone->item();
     if (!gone->same() && gone + 1 != history.end()) gone[1] = Entry(gone[1].item(), false);
     history.erase(gone);
-    state_.takers[item] -= !holds(static_cast<int32_t>(user), item);
+    state_.takers[item] -= !holds(state_, static_cast<int32_t>(user), item);
     count_lately(history, 1);
     --state_.n_events;
 }
@@ -335,6 +338,18 @@ inline PostingColumns Histories::postings(int64_t item) const {
 
 inline std::vector<int32_t> Histories::count() const {
     return read([](const State& state) { return state.takers; });
+}
+
+inline std::vector<uint8_t> Histories::took(int64_t user, Span<int32_t> items) const {
+    return read([&](const State& state) {
+        std::vector<uint8_t> found(items.size, 0);
+        for (int64_t i = 0; i < items.size; ++i) {
+            const bool known =
+                user >= 0 && user < state.n_users() && items[i] >= 0 && items[i] < state.n_items();
+            found[i] = known && holds(state, static_cast<int32_t>(user), items[i]);
+        }
+        return found;
+    });
 }
 
 inline std::vector<float> Histories::lately() const {

@@ -351,6 +351,9 @@ class Histories:
     def count(self) -> I32:
         """Count the users who took each item, (n_items)."""
 
+    def took(self, user: int, items: I32) -> U8:
+        """Tell which of some items a user took, (m) 0 or 1; 0 where one of them has no events."""
+
     def lately(self) -> F32:
         """Sum for each item 1 where it is a user's newest, half for each step before, (n_items).
 

@@ -168,8 +168,7 @@ class Questions:
         """Return which of some items a user took; quick for the longest history."""
         index = self.current()
         crowd = self._interactions.follow(index.n_items, index.version)
-        numbers = crowd.numbers(item_ids)
-        taken = np.isin(numbers, crowd.histories.history(crowd.user(user))[0]) & (numbers >= 0)
+        taken = crowd.histories.took(crowd.user(user), crowd.numbers(item_ids))
         return {item_id for item_id, was in zip(item_ids, taken.tolist(), strict=True) if was}
 
     def over(self, events: EventLog) -> Questions:
@@ -299,7 +298,7 @@ class Questions:
         past = [i for i in weights if i in rows][-N_PAST:]
         question.history = self._past([rows[i] for i in past], [weights[i] for i in past])
         question.own = self._steps.own(user)
-        question.unanswered = self._unanswered(question.crowd, user, taken, hidden)
+        question.unanswered = self._unanswered(question.crowd, user, hidden)
         if len(taken) and question.crowd is not None:
             against = {i for i, weight in weights.items() if weight < 0.0} | disliked(events)
             kept = ~np.isin(taken, question.crowd.numbers(against))
@@ -317,14 +316,14 @@ class Questions:
         return items[known], same[known]
 
     def _unanswered(
-        self, crowd: Crowd | None, user: str, taken: I32, hidden: Collection[str]
+        self, crowd: Crowd | None, user: str, hidden: Collection[str]
     ) -> dict[int, int]:
         """Return rows of items that were shown to a user in vain, and how many times."""
         counts = Counter(self._events.shown(user, N_SHOWN))
         ids = [item_id for item_id in counts if item_id not in hidden]
         if not ids or crowd is None:
             return {}
-        answered = np.isin(crowd.numbers(ids), taken).tolist()
+        answered = crowd.histories.took(crowd.user(user), crowd.numbers(ids)).tolist()
         numbers = zip(ids, self.catalog.idxs(ids).tolist(), answered, strict=True)
         return {row: counts[i] for i, row, was in numbers if row >= 0 and not was}
 

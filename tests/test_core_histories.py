@@ -124,6 +124,10 @@ def test_any_changes_leave_what_the_surviving_events_alone_would_build(changes, 
     for name in ("n_users", "n_items", "n_events"):
         assert getattr(histories, name) == getattr(fresh, name)
     assert histories.count().tolist() == fresh.count().tolist()
+    every = np.arange(-1, N_ITEMS + 2, dtype=I32)
+    for user in range(-1, N_USERS + 1):
+        taken = histories.history(user)[0]
+        assert histories.took(user, every).tolist() == np.isin(every, taken).tolist()
     assert histories.lately().tolist() == fresh.lately().tolist() == twin.lately().tolist()
     found = ask(histories, query, **config)
     assert [a.tobytes() for a in found] == [a.tobytes() for a in ask(fresh, query, **config)]
