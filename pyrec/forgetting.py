@@ -29,12 +29,14 @@ class Forgotten:
         n_events: how many events of the user there were.
         trained: whether what is learned from histories was trained anew, from what is left.
         behavior: whether a behavior model went away, as it knew the user.
+        adapter: whether an adapter of the text model went away, as it may have.
         backups: other databases of pyrec's in the same folder, which may still hold the user.
     """
 
     n_events: int
     trained: bool
     behavior: bool
+    adapter: bool
     backups: tuple[Path, ...]
 
 
@@ -66,21 +68,24 @@ def forget(
     with store.transact() as db:
         (n_events,) = db.execute("SELECT count(*) FROM events WHERE user_id = ?", [user]).fetchone()
         gone = [db.execute(f"DELETE FROM {t} WHERE user_id = ?", [user]).rowcount for t in _TABLES]
-        known, trained, behavior = sum(gone) > 0, learned.version > 0, False
+        known, trained = sum(gone) > 0, learned.version > 0
+        behavior = adapter = False
         if known:
             if path is not None:
                 remove_files(Path(f"{path}-behavior"))
+                for rest in ("-text", "-text.new"):
+                    Path(f"{path}{rest}").unlink(missing_ok=True)
             # Whoever keeps something computed from the log reads it again (`interactions.py`).
             db.execute("INSERT INTO event_removals (user_id) VALUES ('')")
             others = steps.unlearn(user)
-            behavior = learned.unlearn()
+            behavior, adapter = learned.unlearn()
             feedback.again(others)
     trains = trained and (known or learned.waits)
     if trains:
         train()
     if path is not None:
         _scrub(store)
-    return Forgotten(n_events, trains, behavior, _backups(path))
+    return Forgotten(n_events, trains, behavior, adapter, _backups(path))
 
 
 def _scrub(store: Store) -> None:

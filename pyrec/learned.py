@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from pyrec.adapter_state import AdapterState
 from pyrec.behavior.state import BehaviorState
 from pyrec.errors import StoreBusyError
 from pyrec.interactions import Crowd
@@ -28,6 +30,7 @@ Theta = Mapping[str, Sequence[float]]
 _LINEAR = "linear"
 _OPINIONS = "opinions"
 _BEHAVIOR = "behavior"
+_ADAPTER = "adapter"
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,41 @@ class Learned:
             self._behavior = held = (kept[0], BehaviorState.unpack(kept[1]))
         return held[1]
 
+    @property
+    def adapter_version(self) -> int:
+        """Number the adapter that is kept, 0 without one."""
+        return self._version_of(_ADAPTER)
+
+    def adapter(self) -> AdapterState | None:
+        """Return the adapter of the text model; None without one.
+
+        Raises:
+            ModelFileError: it is damaged, or of another version of pyrec.
+        """
+        kept = self._store.derived(_ADAPTER)
+        return AdapterState.unpack(kept[1]) if kept else None
+
+    def keep_adapter(self, state: AdapterState, removals: int) -> None:
+        """Keep an adapter in the place of the one before.
+
+        Args:
+            state: the adapter.
+            removals: the last removal of the log that was read.
+
+        Raises:
+            StoreBusyError: a user was forgotten meanwhile; nothing is kept.
+        """
+        with self._store.transact() as db:
+            self._check_nobody_was_forgotten(removals)
+            # Of all numbers ever given, so that one that was dropped is not taken for the next.
+            (number,) = db.execute(
+                "SELECT 1 + ifnull(max(version), 0) FROM derived WHERE name = ?", [_ADAPTER]
+            ).fetchone()
+            number = max(number, time.time_ns())
+            db.execute(
+                "INSERT OR REPLACE INTO derived VALUES (?, ?, ?)", [_ADAPTER, number, state.pack()]
+            )
+
     def keep(
         self,
         theta: Mapping[str, Theta | None],
@@ -188,11 +226,12 @@ class Learned:
                         [name, _LINEAR, state.pack()],
                     )
 
-    def unlearn(self) -> bool:
+    def unlearn(self) -> tuple[bool, bool]:
         """Drop what was made of everybody's events, but the weights.
 
-        Returns whether there was a behavior model. What is trained next has a later version, so
-        other processes drop what they hold as well. Call it in the transaction that forgets a user.
+        Returns whether there was a behavior model, and whether an adapter. What is trained next has
+        a later version, so other processes drop what they hold as well. Call it in the transaction
+        that forgets a user.
         """
         db = self._store.db
         nothing = LinearModel(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
@@ -200,8 +239,11 @@ class Learned:
             "UPDATE derived SET version = version + 1, data = ? WHERE name = ?",
             [_packed(nothing, ()), _LINEAR],
         )
-        db.execute("DELETE FROM derived WHERE name = ?", [_OPINIONS])
-        return db.execute("DELETE FROM derived WHERE name = ?", [_BEHAVIOR]).rowcount > 0
+        gone = {
+            name: db.execute("DELETE FROM derived WHERE name = ?", [name]).rowcount > 0
+            for name in (_OPINIONS, _BEHAVIOR, _ADAPTER)
+        }
+        return gone[_BEHAVIOR], gone[_ADAPTER]
 
     @property
     def waits(self) -> bool:

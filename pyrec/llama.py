@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyrec.errors import ContextLengthError, ModelError, ModelFileError
+from pyrec.memory_file import memory_file
 
 if "OMP_WAIT_POLICY" not in os.environ:
     # Read by libgomp as it is loaded. While one thread waits for the other, it spins 300,000 times
@@ -159,6 +160,24 @@ class Model:
             if n >= 0:
                 return tokens[:n]
             size = -n
+
+    def _load_adapter(self, data: bytes) -> Any:
+        """Load a GGUF adapter beside the weights; it goes away with the model.
+
+        Raises:
+            ModelFileError: it does not fit this model, or is damaged.
+        """
+        _messages.clear()
+        with memory_file() as (file, path):
+            file.write(data)
+            file.flush()
+            adapter = llama.llama_adapter_lora_init(self._model, os.fsencode(path))
+        if not adapter:
+            raise ModelFileError(
+                f"the adapter of this store does not fit {self.path.name}: {_why()}. "
+                "Train it again with `pyrec train --text`"
+            )
+        return adapter
 
     def _fill(
         self, tokens: Sequence[int], positions: Sequence[int], sequences: Sequence[Sequence[int]]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -129,6 +130,26 @@ class LanguageModel(Model):
                 raise ModelError(f"{self.path.name}: an encoder-decoder reads one prompt at a time")
             return self._encode(tokens.tolist())
         return self._read(tokens.tolist(), slot)
+
+    def adapt(self, adapter: bytes | None) -> None:
+        """Add an adapter to the weights, or take it away; prompts and branches are forgotten.
+
+        Args:
+            adapter: a GGUF adapter; None for the weights as they are.
+
+        Raises:
+            ModelFileError: it does not fit this model, or is damaged. What was there stays.
+        """
+        with self.lock:
+            handles = (llama.llama_adapter_lora_p_ctypes * 1)()
+            if adapter is not None:
+                handles[0] = self._load_adapter(adapter)
+            share = (ctypes.c_float * 1)(1.0)
+            llama.llama_set_adapters_lora(self._ctx, handles, int(adapter is not None), share)
+            # What is cached was read with other weights.
+            self._forget_branches()
+            llama.llama_memory_clear(self._memory, True)
+            self._held = {slot: [] for slot in self._held}
 
     def _forget_branches(self) -> None:
         for sequence in range(self._first, self._n_seq):

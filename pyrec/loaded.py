@@ -7,9 +7,11 @@ by name and is not there is an error at once.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from pyrec import manifest, model_folder
+from pyrec.adapter_state import AdapterState, sha256_of
 from pyrec.embedder import Embedder
 from pyrec.errors import ModelFileError, ModelNotFoundError
 from pyrec.lm import LanguageModel
@@ -37,6 +39,9 @@ class LoadedModels:
         self._text_file = _choose(text, "text")
         self._embedding_file = _choose(embedding, "embedding")
         self._text: LanguageModel | None = None
+        self._adapter: AdapterState | None = None
+        self._adapted: AdapterState | None = None
+        self.trouble = ""
         self._embedder: Embedder | None = None
         self._lock = threading.Lock()
 
@@ -50,18 +55,61 @@ class LoadedModels:
         """The embedding model's name; empty without one."""
         return self._embedding_file.name if self._embedding_file else ""
 
+    @property
+    def text_file(self) -> ModelFile | None:
+        """The text model's file, for training beside it; None without one."""
+        return self._text_file
+
+    @property
+    def text_stamp(self) -> str:
+        """The text model's name and the adapter it has, by which priors are kept."""
+        adapter = self._adapter
+        return f"{self.text_name}+{adapter.stamp}" if adapter else self.text_name
+
+    def use_adapter(self, read: Callable[[], AdapterState | None]) -> None:
+        """Let the text model answer with an adapter, from the next question on.
+
+        Where it is damaged or of another model, the text model answers as it comes, and `trouble`
+        says why.
+
+        Args:
+            read: gives the adapter, None for none; it may raise a ModelFileError.
+        """
+        file, adapter, trouble = self._text_file, None, ""
+        try:
+            adapter = read() if file is not None else None
+            if adapter is not None and file is not None:
+                adapter.check(file.name, sha256_of(file))
+        except ModelFileError as error:
+            adapter, trouble = None, f" ({error})"
+        with self._lock:
+            self._adapter, self.trouble = adapter, trouble
+
     def text(self) -> LanguageModel | None:
         """Return the text model, loading it the first time; None without one."""
         with self._lock:
             if self._text is None and self._text_file is not None:
-                self._text = LanguageModel(_present(self._text_file))
+                self._text, self._adapted = LanguageModel(_present(self._text_file)), None
+            if self._text is not None and self._adapted is not self._adapter:
+                self._adapt(self._text)
             return self._text
 
     def wide_text(self) -> LanguageModel:
         """Load the text model once more, with room for many branches; the caller closes it."""
         if self._text_file is None:
             raise ModelNotFoundError("no text model is in use")
-        return LanguageModel(_present(self._text_file), n_branches=100)
+        model = LanguageModel(_present(self._text_file), n_branches=100)
+        if self._adapter is not None:
+            model.adapt(self._adapter.data)
+        return model
+
+    def _adapt(self, model: LanguageModel) -> None:
+        try:
+            model.adapt(self._adapter.data if self._adapter else None)
+        except ModelFileError as error:  # llama.cpp does not take it
+            self._adapter, self.trouble = None, f" ({error})"
+            model.adapt(None)
+        self._adapted = self._adapter
 
     def embedder(self) -> Embedder | None:
         """Return the embedding model, loading it the first time; None without one."""

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pyrec import signals, tasks
+from pyrec.adapter.config import AdapterConfig
+from pyrec.adapter.training import Taught, TextReport, alone, train_text
 from pyrec.catalog import Catalog
 from pyrec.errors import EventError, UnknownItemError
 from pyrec.evaluate import EvaluateConfig, evaluate
@@ -37,6 +39,7 @@ from pyrec.paused import Paused
 from pyrec.phrasebook import Phrasebook
 from pyrec.prompts import Prompt, Prompts
 from pyrec.questions import Questions
+from pyrec.replay import read_log
 from pyrec.said import Said, SaidLog
 from pyrec.shown import Shown, ShownLog
 from pyrec.signals.base import Question
@@ -130,10 +133,12 @@ class Recommender:
         self._held = Weights.of(self.learned), self.learned.state, -1
         self._paused = Paused(store)
         self._feedback = Feedback(store, self._context, self.shown, self.steps, self._paused)
+        self._adapter = 0
         self._need = NeedTask(self._context())
         self.questions.understand = self._need.understand
 
     def _context(self) -> Context:
+        self._follow_adapter()
         return Context(
             self.catalog,
             self.events,
@@ -145,6 +150,13 @@ class Recommender:
             self.weights,
             self.steps,
         )
+
+    def _follow_adapter(self) -> None:
+        """Use the adapter of the last training that kept one, by another process too."""
+        version = self.learned.adapter_version
+        if version != self._adapter:
+            self._adapter = version
+            self.models.use_adapter(self.learned.adapter)
 
     def use_theta(self, theta: Mapping[str, Sequence[float]]) -> None:
         """Rank by these weights, by signal as in `theta`, until the next training.
@@ -223,6 +235,7 @@ class Recommender:
                 None for all.
         """
         self._book.refresh()
+        self._follow_adapter()
         yield from weigh_phrases(self._book, self._wording("need"), self.models)
         if self._vectors is not None:
             yield from embed_items(self._vectors, self.models, n_vectors)
@@ -322,6 +335,7 @@ class Recommender:
             text: the question, any language.
             user: whose likes, dislikes and corrections count; None for nobody's.
         """
+        self._follow_adapter()
         return self._answer(self._need, make_ask(text, user))
 
     def click(self, item_ids: Sequence[str], *, user: str, **options: Any) -> list[Click]:
@@ -472,6 +486,47 @@ class Recommender:
             config or TrainConfig(),
             asked if behavior else None,
         )
+
+    def train_text(
+        self,
+        *,
+        minutes: float = 60.0,
+        progress: Progress = lambda step, share: None,
+        config: AdapterConfig | None = None,
+    ) -> TextReport:
+        """Adapt the text model to this store: its phrases, its titles, and who took what.
+
+        What is learned, an adapter of a few megabytes, is kept in the store and used from the next
+        question on, but only if every kind of held-out answer is likelier with it. `index` then
+        weighs the phrases anew. A training that was stopped goes on where it stood.
+
+        Args:
+            minutes: how long at most.
+            progress: called with what is being done and the share of it that is done.
+            config: how to train; its minutes count for nothing.
+
+        Raises:
+            ModelError: PyTorch is not installed, or there is no text model, or it cannot be
+                adapted.
+            EventError: there is too little to learn from.
+            StoreError: a disk is full, or where it stood is damaged.
+            StoreBusyError: another process adapts it, or a user was forgotten meanwhile.
+        """
+        path = None if self.store.path == MEMORY else Path(f"{self.store.path}-text")
+        removals = self.events.state()[1]
+        self._book.refresh()
+        self._book.load()
+        language, log = self.catalog.language, read_log(self.events)
+        taught = Taught(self.catalog, self._book, self.prompts, language, log)
+        recipe = replace(config or AdapterConfig(), minutes=minutes)
+        with alone(path):
+            asked = self.models.text_file, taught, recipe, progress
+            state, report = train_text(*asked, checkpoint=path)
+            if state is not None:
+                self.learned.keep_adapter(state, removals)
+            if path is not None:
+                path.unlink(missing_ok=True)
+        return report
 
     def evaluate(
         self,

@@ -96,10 +96,11 @@ class ScriptedModels:
     """What a recommender asks for its models, with one scripted text model or none."""
 
     embedding_name = ""
+    trouble = ""
 
     def __init__(self, model: ScriptedModel | None = None) -> None:
         self._model = model
-        self.text_name = "scripted" if model else ""
+        self.text_name = self.text_stamp = "scripted" if model else ""
 
     def text(self) -> ScriptedModel | None:
         return self._model

@@ -188,3 +188,10 @@ def test_ctrl_c_changes_nothing(shop, monkeypatch):
     assert result.stderr.endswith("stopped; nothing was changed\n")
     with pyrec.open("pyrec.db") as rec:
         assert (rec.learned.version, rec.learned.theta()) == (0, {})
+
+
+def test_adapting_the_text_model_needs_one_and_is_not_mixed_with_the_other_training(shop):
+    result = run("train", "--text")
+    assert result.exit_code == 3
+    assert "pyrec models pull" in result.stderr
+    assert run("train", "--text", "--behavior").exit_code == 2

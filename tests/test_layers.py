@@ -22,7 +22,7 @@ FLOORS = (
     " manifest gguf_header convert_e5 workspace vocabulary encoder_file memory_file llama lm"
     " embedder",
     "column columns importing catalog event_rules event_importing events interactions learned"
-    " steps shown paused"
+    " adapter_state steps shown paused"
     " opinions opinion_state said tastes sentences past"
     " vectors index behavior headings fields event_fields event_writing delimited json_rows readers"
     " fetch model_folder model_install models loaded sample_movies",
@@ -31,7 +31,7 @@ FLOORS = (
     "questions ranking weights",
     "tasks",
     "indexing replay train_config asking telling training_files train train_behavior"
-    " train_opinions evaluate lessons feedback forgetting exporting logged"
+    " train_opinions evaluate adapter lessons feedback forgetting exporting logged"
     " recommender doctor",
     "pyrec cli demo demo_page demo_stock report __main__",
 )

@@ -12,12 +12,13 @@ import click
 
 from pyrec.cli.doors import StoppedError
 from pyrec.cli.files import written
-from pyrec.cli.options import db_option, embedding_option, open_db, verbatim
+from pyrec.cli.options import db_option, embedding_option, model_options, open_db, verbatim
 from pyrec.cli.output import emit, for_people, format_options, plural, say, say_steps
 from pyrec.cli.progress import Progress
 from pyrec.errors import EventError
 
 if TYPE_CHECKING:
+    from pyrec.adapter.training import TextReport
     from pyrec.bootstrap import Interval
     from pyrec.evaluation import Evaluation, System
     from pyrec.logged import LoggedEvaluation
@@ -29,16 +30,39 @@ _FEW = 30  # users
 _WORTH = "ndcg"  # by which the signals are put in order
 
 
-@click.command(epilog=verbatim("pyrec train", "pyrec train --behavior"))
+@click.command(
+    epilog=verbatim("pyrec train", "pyrec train --behavior", "pyrec train --text --minutes 20")
+)
 @click.option(
     "--behavior",
     is_flag=True,
     help="Train the behavior model as well; takes minutes, and needs pip install 'pyrec[train]'.",
 )
 @click.option("--update", is_flag=True, help="With --behavior: go on with what came since.")
-@embedding_option
+@click.option(
+    "--text",
+    "of_text",
+    is_flag=True,
+    help="Adapt the text model to this store instead; it needs pip install 'pyrec[train]'.",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="With --text: how long at most.",
+)
+@model_options
 @db_option
-def train(behavior: bool, update: bool, embedding_model: str, db: Path) -> None:
+def train(
+    behavior: bool,
+    update: bool,
+    of_text: bool,
+    minutes: float,
+    text_model: str,
+    embedding_model: str,
+    db: Path,
+) -> None:
     """Learn from what all users took.
 
     A part of what many users took is hidden and asked for, and what weighs how much is fitted to
@@ -47,9 +71,17 @@ def train(behavior: bool, update: bool, embedding_model: str, db: Path) -> None:
 
     With --behavior a small language model learns which item follows a history. It answers only if
     it is no worse than the one before, and a training that was stopped goes on where it stood.
+
+    With --text the text model learns the catalog's phrases and who took which title after which.
+    What it learned is used only if held-out answers are likelier with it.
     """
     if update and not behavior:
         raise click.UsageError("--update continues the behavior model: use it with --behavior")
+    if of_text and behavior:
+        raise click.UsageError("--behavior and --text are two trainings; ask for one of them")
+    if of_text:
+        say(_of_text(_adapt(db, text_model, minutes)))
+        return
     with open_db(db, None, embedding_model) as rec:
         if next(rec.events.walk(), None) is None:
             raise EventError(
@@ -202,6 +234,18 @@ def _told(progress: Progress) -> Callable[[str, float], None]:
     return lambda step, share: progress.update(step, share, 1.0 if share else 0.0, " ")
 
 
+def _adapt(db: Path, text_model: str, minutes: float) -> TextReport:
+    """Adapt the text model, and tell how far it is."""
+    with open_db(db, text_model) as rec:
+        try:
+            with Progress() as progress:
+                return rec.train_text(minutes=minutes, progress=_told(progress))
+        except KeyboardInterrupt:
+            raise StoppedError(
+                "stopped; nothing was changed; the same command goes on where it stood"
+            ) from None
+
+
 def _outcome(report: TrainReport) -> str:
     """Say what training did."""
     asked = plural(report.n_users, "user")
@@ -232,6 +276,25 @@ def _of_behavior(report: BehaviorReport) -> str:
         before = "" if math.isnan(report.before) else f", {report.before:.4f} before"
         told += f", nDCG@10 of users who judge {report.after:.4f}{before}"
     return f"{told}; {'it answers from now on' if report.used else f'not used: {report.why}'}"
+
+
+def _of_text(report: TextReport) -> str:
+    """Say what training did for the text model."""
+    gains = "; ".join(
+        f"{g.kind} {g.before:.1f} to {g.after:.1f} nats ({_gain(g.gain)})" for g in report.gains
+    )
+    took = f"{report.seconds / 60:.0f} min on {report.device}, {report.steps} steps"
+    if not report.used:
+        return f"{report.model} stays as it comes: {report.why} ({took}; {gains})"
+    return (
+        f"{report.model} is adapted to this store, {report.n_bytes / 1e6:.1f} MB ({took}); "
+        f"held-out answers are likelier: {gains}. It answers from now on; `pyrec index` weighs the "
+        "phrases anew"
+    )
+
+
+def _gain(gain: Interval) -> str:
+    return f"{gain.mean:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]"
 
 
 def _show(found: Evaluation, form: str | None) -> None:

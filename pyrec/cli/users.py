@@ -103,6 +103,8 @@ def forget(user: str, yes: bool, embedding_model: str, db: Path) -> None:
         say("what is learned from histories was trained anew without them")
     if found.behavior:
         say("the behavior model knew them and is gone; `pyrec train --behavior` makes a new one")
+    if found.adapter:
+        say("so is what the text model had learned here; `pyrec train --text` teaches it again")
     for path in found.backups:
         say(f"{path} is another database of pyrec's, perhaps a copy that still holds them")
 
