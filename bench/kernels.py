@@ -190,7 +190,13 @@ def past(rng: np.random.Generator) -> Iterator[Kernel]:
         popularity = 1 / np.arange(1, n_items + 1) ** 0.8
         share = np.cumsum(popularity) / popularity.sum()
         items = np.searchsorted(share, rng.random(m)).astype(np.int32)
-        return rng.integers(0, n_users, m, np.int32), items, np.zeros(m, np.uint8)
+        users = rng.integers(0, n_users, m, np.int32)
+        # Without what somebody takes again right after itself, which is no new entry.
+        order = np.argsort(users, kind="stable")
+        again = (np.diff(users[order]) == 0) & (np.diff(items[order]) == 0)
+        kept = np.ones(m, bool)
+        kept[order[1:][again]] = False
+        return users[kept], items[kept], np.zeros(int(kept.sum()), np.uint8)
 
     def build(users: np.ndarray, items: np.ndarray, same: np.ndarray) -> _core.Histories:
         histories = _core.Histories()
