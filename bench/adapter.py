@@ -1,6 +1,5 @@
 """What a text model adapted to a catalog is worth, before and after, with 95% intervals.
 
-    python bench/adapter.py languages          English questions, Chinese titles: precision@5
     python bench/adapter.py tags               titles by beam for words of viewers: nDCG@10
     python bench/adapter.py histories DATA     re-ranking what the mixer put first: nDCG@10
 
@@ -30,12 +29,11 @@ from pyrec.adapter.config import AdapterConfig
 from pyrec.adapter.examples import Example
 from pyrec.adapter.export import export
 from pyrec.adapter.fit import fit
-from pyrec.adapter.histories import HistoryTokens, cut, history_examples
+from pyrec.adapter.histories import HistoryTokens, history_examples
 from pyrec.adapter.judge import judge
 from pyrec.adapter.network import Network, load_network
 from pyrec.adapter.packing import pack
-from pyrec.adapter.pairs import item_pairs, need_examples
-from pyrec.adapter.training import judged_of
+from pyrec.adapter.training import Taught, gather, judged_of
 from pyrec.bootstrap import Interval, bootstrap, paired_bootstrap
 from pyrec.lm import LanguageModel
 from pyrec.prompts import Prompts
@@ -49,7 +47,7 @@ N_POOL = 50
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("languages", "tags", "histories"))
+    parser.add_argument("what", choices=("tags", "histories"))
     parser.add_argument("data", nargs="?", default="movielens", choices=("movielens", "office"))
     parser.add_argument("--model", default="gemma3-270m")
     parser.add_argument("--minutes", type=float, default=12.0)
@@ -60,70 +58,30 @@ def main() -> None:
     print(machine())
     path = model_folder.find(arguments.model).path
     config = AdapterConfig(minutes=arguments.minutes)
-    if arguments.what == "languages":
-        languages(path, config)
-    elif arguments.what == "tags":
+    if arguments.what == "tags":
         tags(path, config)
     else:
         histories(path, arguments.data, config, arguments.questions)
-
-
-# Across languages
-
-
-def languages(path: Path, config: AdapterConfig) -> None:
-    """Train on what the items say of themselves; the questions that are asked stand nowhere."""
-    rec = pyrec.open(FOLDER / "zh-shop.db", text_model=path, embedding_model=None)
-    if not rec.catalog.count:
-        rec.add_items(sets_of.zh().items())
-    book, need = rec._book, rec.prompts.load("zh", "need")
-    wide = LanguageModel(path, n_branches=100, n_ctx=2048)
-    weigh(rec, wide)
-    before = precision(rec)
-    pairs = list(item_pairs(rec.catalog, book, np.random.default_rng(0)))
-    data = train(path, need_examples(pairs, need, wide, config.held_out), config, wide)
-    for model in (wide, rec.models.text()):
-        model.adapt(data)
-    weigh(rec, wide)
-    rows = [[name, *compared(precision(rec)[name], before[name])] for name in before]
-    table("Across languages, precision@5", ["", "before", "after", "after - before"], rows)
-    rec.close()
-    wide.close()
-
-
-def weigh(rec: pyrec.Recommender, wide: LanguageModel) -> None:
-    """Read what the phrases are worth without a question, by a model as it is now."""
-    prompt, book = rec.prompts.load("zh", "need"), rec._book
-    rec.store.db.execute("DELETE FROM derived WHERE name LIKE 'prior:%'")
-    book._tries.clear()
-    for _ in book.compute_priors(wide, rec.models.text_name, prompt):
-        pass
-
-
-def precision(rec: pyrec.Recommender) -> dict[str, np.ndarray]:
-    found = {}
-    for queries in (sets_of.zh_en(), sets_of.zh_en(dev=True)):
-        lists = [[s.item_id for s in rec.recommend(q, k=5)] for q in queries.queries]
-        gains = queries.queries.values()
-        found[queries.name] = np.array([*map(queries.measure, lists, gains)])
-    return found
 
 
 # Tags
 
 
 def tags(path: Path, config: AdapterConfig) -> None:
-    data = EVERY["movielens"]()
-    queries = sets_of.tags()
+    """Train on the training histories and the genres; the tags stand nowhere."""
+    data, queries = EVERY["movielens"](), sets_of.tags()
+    with open_histories(data, refit=False) as rec:
+        log = read_log(rec.events)
     with pyrec.open(FOLDER / "movies.db", text_model=path, embedding_model=None) as rec:
         if not rec.catalog.count:
             rec.add_items(sets_of.movies())
         model = rec.models.text()
         before = generated(rec, queries)
-        adapter = train(path, taught(model, rec, data, config), config, model)
-        model.adapt(adapter)
+        taught = Taught(rec.catalog, rec.prompts, "en", log)
+        model.adapt(train(path, gather(model, taught, config), config, model))
         after = generated(rec, queries)
-    table("Tags, titles by beam, nDCG@10", ["before", "after", "gain"], [compared(after, before)])
+    head = ["before", "after", "gain"]
+    table("Tags, titles by beam, nDCG@10", ["", *head], [["", *compared(after, before)]])
 
 
 def generated(rec: pyrec.Recommender, queries: sets_of.QuerySet) -> np.ndarray:
@@ -135,28 +93,6 @@ def generated(rec: pyrec.Recommender, queries: sets_of.QuerySet) -> np.ndarray:
         ids = rec.catalog.ids(rows)
         found.append(queries.measure([ids[row] for row in rows], gains))
     return np.array(found)
-
-
-def taught(
-    model: LanguageModel, rec: pyrec.Recommender, data: DataSet, config: AdapterConfig
-) -> list[Example]:
-    """Histories, and questions for a title: its genres, or what somebody took just before it."""
-    rng = np.random.default_rng(0)
-    before: dict[int, list[int]] = {}
-    for history in data.train:
-        for a, b in zip(history[:-1].tolist(), history[1:].tolist(), strict=True):
-            before.setdefault(b, []).append(a)
-    pairs = []
-    for number, item in enumerate(data.items):
-        if number in before and rng.random() < 1 / 3:
-            other = before[number][int(rng.integers(len(before[number])))]
-            pairs.append((item.item_id, cut(data.items[other].title), item.title))
-        if rng.random() < 1 / 10:
-            genres = item.attributes.get("genres", ())
-            pairs.append((item.item_id, " ".join(genres), item.title))
-    prompt = rec.prompts.load("en", "titles")
-    examples = need_examples(pairs, prompt, model, config.held_out, "titles")
-    return examples + of_histories(model, data, config, share=0.2)
 
 
 def of_histories(

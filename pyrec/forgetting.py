@@ -1,7 +1,10 @@
 """Forgetting a user: rows, what was learned from them, and the bytes on the disk.
 
-After it, lists are those of a store that never saw the user. What cannot be learned anew at once,
-the behavior model, goes away until it is trained again. `Recommender.forget` calls it.
+After it, lists are those of a store that never saw the user, as far as the catalog is what it was
+and others were not shown lists meanwhile: what they saw stays as they saw it. What was trained is
+trained again, after what single events taught was learned again. What takes longer, the behavior
+model and the adapter of the text model, goes away until it is trained again. `Recommender.forget`
+calls it.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyrec.adapter.training import alone
 from pyrec.errors import StoreBusyError, StoreError
 from pyrec.feedback import Feedback
 from pyrec.learned import Learned
@@ -59,13 +63,14 @@ def forget(
         train: trains anew.
 
     Raises:
-        StoreBusyError: another process trains the behavior model, or still reads.
+        StoreBusyError: another process trains a model of this store, or still reads.
         StoreError: the file could not be written anew. In both cases call it again: what was
             forgotten stays so, and what is left to do is done.
     """
     path = None if store.path == MEMORY else Path(store.path)
     store.db.execute("PRAGMA secure_delete=ON")
-    with store.transact() as db:
+    text = Path(f"{path}-text") if path is not None else None
+    with alone(text), store.transact() as db:
         (n_events,) = db.execute("SELECT count(*) FROM events WHERE user_id = ?", [user]).fetchone()
         gone = [db.execute(f"DELETE FROM {t} WHERE user_id = ?", [user]).rowcount for t in _TABLES]
         known, trained = sum(gone) > 0, learned.version > 0

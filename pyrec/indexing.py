@@ -30,12 +30,12 @@ def weigh_phrases(
     model = models.text()
     if model is None or not book.phrases:
         return
-    if book.trie(model, models.text_stamp, wording).has_prior:
+    if book.trie(model, models.text_name, wording).has_prior:
         return
     # Many branches at once read a whole trie faster, and need more memory meanwhile.
     wide = models.wide_text()
     try:
-        for share in book.compute_priors(wide, models.text_stamp, wording):
+        for share in book.compute_priors(wide, models.text_name, wording):
             yield IndexProgress("phrases", share, 1.0)
     finally:
         wide.close()

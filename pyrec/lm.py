@@ -9,7 +9,7 @@ import ctypes
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +103,7 @@ class LanguageModel(Model):
         self._open_context(params, batch_width, n_threads)
         self._memory = llama.llama_get_memory(self._ctx)
         self._held: dict[int, list[int]] = {-1 - n: [] for n in range(n_slots)}
+        self._lora: Any = None
         self._branches: list[tuple[int, int]] = []  # (sequence, next position)
 
     def prompt(self, tokens: Tokens, slot: int = PROMPT) -> Logits:
@@ -146,6 +147,9 @@ class LanguageModel(Model):
                 handles[0] = self._load_adapter(adapter)
             share = (ctypes.c_float * 1)(1.0)
             llama.llama_set_adapters_lora(self._ctx, handles, int(adapter is not None), share)
+            if self._lora is not None:
+                llama.llama_adapter_lora_free(self._lora)
+            self._lora = handles[0] if adapter is not None else None
             # What is cached was read with other weights.
             self._forget_branches()
             llama.llama_memory_clear(self._memory, True)

@@ -39,6 +39,7 @@ class LoadedModels:
         self._text_file = _choose(text, "text")
         self._embedding_file = _choose(embedding, "embedding")
         self._text: LanguageModel | None = None
+        self._titles: LanguageModel | None = None
         self._adapter: AdapterState | None = None
         self._adapted: AdapterState | None = None
         self.trouble = ""
@@ -60,17 +61,11 @@ class LoadedModels:
         """The text model's file, for training beside it; None without one."""
         return self._text_file
 
-    @property
-    def text_stamp(self) -> str:
-        """The text model's name and the adapter it has, by which priors are kept."""
-        adapter = self._adapter
-        return f"{self.text_name}+{adapter.stamp}" if adapter else self.text_name
-
     def use_adapter(self, read: Callable[[], AdapterState | None]) -> None:
-        """Let the text model answer with an adapter, from the next question on.
+        """Let the text model write titles with an adapter, from the next question on.
 
-        Where it is damaged or of another model, the text model answers as it comes, and `trouble`
-        says why.
+        Where it is damaged or of another model, titles come from the text model as it is, and
+        `trouble` says why.
 
         Args:
             read: gives the adapter, None for none; it may raise a ModelFileError.
@@ -80,8 +75,8 @@ class LoadedModels:
             adapter = read() if file is not None else None
             if adapter is not None and file is not None:
                 adapter.check(file.name, sha256_of(file))
-        except ModelFileError as error:
-            adapter, trouble = None, f" ({error})"
+        except (ModelFileError, OSError) as error:
+            adapter, trouble = None, str(error)
         with self._lock:
             self._adapter, self.trouble = adapter, trouble
 
@@ -89,27 +84,39 @@ class LoadedModels:
         """Return the text model, loading it the first time; None without one."""
         with self._lock:
             if self._text is None and self._text_file is not None:
-                self._text, self._adapted = LanguageModel(_present(self._text_file)), None
-            if self._text is not None and self._adapted is not self._adapter:
-                self._adapt(self._text)
+                self._text = LanguageModel(_present(self._text_file))
             return self._text
+
+    def titles(self) -> LanguageModel | None:
+        """Return the text model that writes titles: with its adapter, where there is one.
+
+        A second one, as needs are understood by the model as it comes, and each keeps what it has
+        read; the weights are mapped from the same file.
+        """
+        with self._lock:
+            adapter, file = self._adapter, self._text_file
+            if adapter is not None and file is not None:
+                if self._titles is None:
+                    self._titles = LanguageModel(_present(file))
+                try:
+                    if self._adapted is not adapter:
+                        self._titles.adapt(adapter.data)
+                    self._adapted = adapter
+                    return self._titles
+                except ModelFileError as error:  # llama.cpp does not take it
+                    self._adapter, self.trouble = None, str(error)
+        return self.text()
+
+    @property
+    def adapted(self) -> bool:
+        """Whether titles come from an adapted model."""
+        return self._adapter is not None
 
     def wide_text(self) -> LanguageModel:
         """Load the text model once more, with room for many branches; the caller closes it."""
         if self._text_file is None:
             raise ModelNotFoundError("no text model is in use")
-        model = LanguageModel(_present(self._text_file), n_branches=100)
-        if self._adapter is not None:
-            model.adapt(self._adapter.data)
-        return model
-
-    def _adapt(self, model: LanguageModel) -> None:
-        try:
-            model.adapt(self._adapter.data if self._adapter else None)
-        except ModelFileError as error:  # llama.cpp does not take it
-            self._adapter, self.trouble = None, f" ({error})"
-            model.adapt(None)
-        self._adapted = self._adapter
+        return LanguageModel(_present(self._text_file), n_branches=100)
 
     def embedder(self) -> Embedder | None:
         """Return the embedding model, loading it the first time; None without one."""
@@ -124,12 +131,12 @@ class LoadedModels:
             return self._embedder
 
     def close(self) -> None:
-        """Free both."""
+        """Free all."""
         with self._lock:
-            for model in (self._text, self._embedder):
+            for model in (self._text, self._titles, self._embedder):
                 if model is not None:
                     model.close()
-            self._text = self._embedder = None
+            self._text = self._titles = self._embedder = None
 
 
 def _choose(choice: ModelChoice, kind: manifest.Kind) -> ModelFile | None:

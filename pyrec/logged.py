@@ -4,13 +4,14 @@ Inverse propensity scoring, self-normalized (Swaminathan and Joachims, The self-
 for counterfactual learning, 2015): where a list had, by chance or not, at a place the very item
 that the weights would put there, what happened to it counts, the more so the less likely it was to
 stand there. That an item is taken depends, so it is supposed, on the item and its place, and not on
-its neighbors.
+its neighbors. What the weights would show is the best of what is kept of a list, its fifty
+likeliest candidates then.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,7 @@ def evaluate_logged(
     taken: Sequence[frozenset[str]],
     mixer: Mixer,
     rng: np.random.Generator,
+    rows_of: Callable[[Sequence[str]], npt.NDArray[np.integer]] | None = None,
     level: float = 0.95,
 ) -> LoggedEvaluation:
     """Estimate how many things would be taken of a list.
@@ -62,6 +64,7 @@ def evaluate_logged(
         taken: which items of each list were taken.
         mixer: the weights to judge.
         rng: of the intervals, which are over lists.
+        rows_of: gives the rows of items, by which ties are ranked; None to rank them by their ids.
         level: the share of draws inside the intervals.
 
     Raises:
@@ -75,7 +78,9 @@ def evaluate_logged(
     for at, (shown, chosen) in enumerate(zip(lists, taken, strict=True)):
         weights = Mixer(shown.names, mixer.as_dict())
         x = shown.x(shares_of(shown.names, words=shown.words))
-        order = np.argsort(-(x @ weights.theta), kind="stable")[: shown.n_shown]
+        # Ties by row, not by where it stood: or every list would agree where all is tied.
+        ties = np.array(shown.items) if rows_of is None else rows_of(shown.items)
+        order = np.lexsort((ties, -(x @ weights.theta)))[: shown.n_shown]
         there[at, : shown.n_shown] = 1.0
         for place, item in enumerate(shown.items[: shown.n_shown]):
             logged[at] += item in chosen
@@ -91,8 +96,9 @@ def evaluate_logged(
         return float(by_place.sum() / counts.sum()), float(counts @ logged / counts.sum())
 
     mean, before = earned(np.ones(n))
-    draws = [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(N_BOOT)]
-    drawn = np.array([earned(draw.astype(np.float64)) for draw in draws])
+    drawn = np.empty((N_BOOT, 2))
+    for draw in range(N_BOOT):
+        drawn[draw] = earned(np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64))
     squares = float((weight**2).sum())
     return LoggedEvaluation(
         n,

@@ -6,6 +6,7 @@ a history weighs, when which model is asked. The work is done in `tasks/`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -235,7 +236,6 @@ class Recommender:
                 None for all.
         """
         self._book.refresh()
-        self._follow_adapter()
         yield from weigh_phrases(self._book, self._wording("need"), self.models)
         if self._vectors is not None:
             yield from embed_items(self._vectors, self.models, n_vectors)
@@ -335,7 +335,6 @@ class Recommender:
             text: the question, any language.
             user: whose likes, dislikes and corrections count; None for nobody's.
         """
-        self._follow_adapter()
         return self._answer(self._need, make_ask(text, user))
 
     def click(self, item_ids: Sequence[str], *, user: str, **options: Any) -> list[Click]:
@@ -494,11 +493,12 @@ class Recommender:
         progress: Progress = lambda step, share: None,
         config: AdapterConfig | None = None,
     ) -> TextReport:
-        """Adapt the text model to this store: its phrases, its titles, and who took what.
+        """Adapt the text model to this store: its titles, and who took which after which.
 
-        What is learned, an adapter of a few megabytes, is kept in the store and used from the next
-        question on, but only if every kind of held-out answer is likelier with it. `index` then
-        weighs the phrases anew. A training that was stopped goes on where it stood.
+        What is learned, an adapter of a few megabytes, is kept in the store, but only if every kind
+        of held-out answer is likelier with it by more than chance. From the next question on titles
+        are generated with it; needs are understood by the model as it comes. A training that was
+        stopped goes on where it stood.
 
         Args:
             minutes: how long at most.
@@ -508,24 +508,27 @@ class Recommender:
         Raises:
             ModelError: PyTorch is not installed, or there is no text model, or it cannot be
                 adapted.
+            ValueError: minutes is out of range.
             EventError: there is too little to learn from.
             StoreError: a disk is full, or where it stood is damaged.
             StoreBusyError: another process adapts it, or a user was forgotten meanwhile.
         """
+        if not 0.0 < minutes < math.inf:
+            raise ValueError(f"minutes is {minutes!r}; give a number above 0")
         path = None if self.store.path == MEMORY else Path(f"{self.store.path}-text")
         removals = self.events.state()[1]
-        self._book.refresh()
-        self._book.load()
         language, log = self.catalog.language, read_log(self.events)
-        taught = Taught(self.catalog, self._book, self.prompts, language, log)
+        taught = Taught(self.catalog, self.prompts, language, log)
         recipe = replace(config or AdapterConfig(), minutes=minutes)
         with alone(path):
             asked = self.models.text_file, taught, recipe, progress
             state, report = train_text(*asked, checkpoint=path)
-            if state is not None:
-                self.learned.keep_adapter(state, removals)
-            if path is not None:
-                path.unlink(missing_ok=True)
+            try:
+                if state is not None:
+                    self.learned.keep_adapter(state, removals)
+            finally:  # it has nothing to go on from; and may know who was forgotten meanwhile
+                if path is not None:
+                    path.unlink(missing_ok=True)
         return report
 
     def evaluate(
@@ -572,7 +575,8 @@ class Recommender:
         taken = taken_of(shown, self.events)
         chosen = [taken[each.slate_id or 0] for each in lists]
         mixer = self.weights.ranker.mixer
-        return evaluate_logged(lists, chosen, mixer, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        return evaluate_logged(lists, chosen, mixer, rng, self.catalog.idxs)
 
     def correct(self, user: str, text: str) -> list[Said]:
         """Take what a user says of their taste: "I don't like horror", "genres=Horror".
@@ -616,9 +620,10 @@ class Recommender:
     def undo(self, user: str) -> Event | None:
         """Take back the user's last event that is no impression, and what it taught.
 
-        The weights go back to what they were, and what came later is learned again without it: some
-        two milliseconds a step, for up to a thousand (`steps.N_BEFORE`). Where more was learned
-        since, or all was trained, the weights stay.
+        The weights go back to what they were, and what came later is learned again without it, by
+        the catalog of now: some two milliseconds a step, for up to a thousand (`steps.N_BEFORE`),
+        and a second for each 200,000 events of the log; others wait to write meanwhile. Where more
+        was learned since, or all was trained, the weights stay.
 
         Returns:
             The event; None without one.
@@ -646,11 +651,12 @@ class Recommender:
     def forget(self, user: str) -> Forgotten:
         """Forget a user, with all that was learned from them, and scrub the file.
 
-        Lists are then those of a store that never saw them. Where the store was trained, it is
-        trained again, which takes as long as `train`; else all that single events taught is learned
-        again without them, some two milliseconds a step. A behavior model goes away until
-        `train(behavior=True)`, and a private session ends. Files that were exported and backups are
-        yours to delete.
+        Lists are then those of a store that never saw them, but for what others were shown
+        meanwhile and for changes of the catalog. What single events taught is learned again without
+        them, some two milliseconds a step, in which others wait to write; where the store was
+        trained, it is trained again, which takes as long as `train`. A behavior model and an
+        adapter go away until they are trained again, and a private session ends. Files that were
+        exported and backups are yours to delete.
 
         Raises:
             StoreBusyError: another process trains or reads for too long; call it again.

@@ -161,6 +161,8 @@ class Steps:
         """
         for table in ("befores", *(("steps", "own_weights") if theta else ())):
             db.execute(f"DELETE FROM {table}")
+        if theta:  # those that no training finds, too: the steps that led to them are gone
+            db.execute("DELETE FROM weights WHERE name NOT LIKE '%/%'")
 
     def _rows(
         self, where: str, values: Sequence[int | str]

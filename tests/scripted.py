@@ -96,13 +96,17 @@ class ScriptedModels:
     """What a recommender asks for its models, with one scripted text model or none."""
 
     embedding_name = ""
+    adapted = False
     trouble = ""
 
     def __init__(self, model: ScriptedModel | None = None) -> None:
         self._model = model
-        self.text_name = self.text_stamp = "scripted" if model else ""
+        self.text_name = "scripted" if model else ""
 
     def text(self) -> ScriptedModel | None:
+        return self._model
+
+    def titles(self) -> ScriptedModel | None:
         return self._model
 
     def embedder(self) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,12 +28,14 @@ from pyrec.errors import (
     StoreBusyError,
     StoreError,
 )
+from pyrec.events import EventLog
 from pyrec.llama import requantize
 from pyrec.lm import PROMPT, LanguageModel
 from pyrec.model_folder import ModelFile
-from pyrec.phrasebook import Phrasebook
 from pyrec.prompts import Prompts
 from pyrec.replay import read_log
+from pyrec.tastes import values_of
+from pyrec.types import Event
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # with two, small steps wait for each other on a busy machine
@@ -40,11 +43,11 @@ torch.set_num_threads(1)  # with two, small steps wait for each other on a busy 
 
 from pyrec.adapter.export import export  # noqa: E402
 from pyrec.adapter.fit import fit, mean_logprob  # noqa: E402
-from pyrec.adapter.histories import HistoryTokens, cut, history_examples  # noqa: E402
+from pyrec.adapter.histories import HistoryTokens, history_examples  # noqa: E402
 from pyrec.adapter.judge import is_better, judge, logprob  # noqa: E402
 from pyrec.adapter.network import Rows, load_network  # noqa: E402
 from pyrec.adapter.packing import pack, token_logprobs  # noqa: E402
-from pyrec.adapter.pairs import item_pairs, need_examples  # noqa: E402
+from pyrec.adapter.pairs import cut, title_examples, title_pairs  # noqa: E402
 from pyrec.adapter.training import Taught, alone, train_text  # noqa: E402
 
 CONFIG = AdapterConfig(
@@ -370,18 +373,20 @@ def test_halves_of_what_is_held_out_stop_and_judge():
     assert abs((parts == JUDGE).mean() - 0.1) < 0.02
 
 
-def test_pairs_are_of_one_item_and_answers_are_not_in_the_question(toy_catalog, store, rng):
-    book = Phrasebook(store, toy_catalog)
-    book.refresh()
-    found = list(item_pairs(toy_catalog, book, rng))
-    assert found
-    by_id = {item.item_id: item for item in toy_catalog.items(range(12))}
-    for item_id, question, answer in found:
-        item = by_id[item_id]
-        assert question in item.title or question in item.text
-        assert answer.casefold() not in question.casefold()
-        assert answer in book.phrases
-    assert ("电脑", "运动鞋") not in {(q, a) for _, q, a in found}
+def test_a_title_answers_its_items_words_and_what_was_taken_before_it(toy_catalog, store, rng):
+    log = EventLog(store)
+    log.append_many(Event("u", item, "like") for item in ("s1", "b1", "k1", "gone", "t1"))
+    found = list(title_pairs(toy_catalog, read_log(log), rng))
+    titles = {item.item_id: item.title for item in toy_catalog.items(range(12))}
+    assert {answer for _, _, answer in found} <= set(titles.values())
+    assert ("b1", titles["s1"], titles["b1"]) in found
+    assert ("k1", titles["b1"], titles["k1"]) in found
+    own = [(i, q) for i, q, _ in found if q not in titles.values()]
+    assert len({i for i, _ in own}) == 12
+    for item_id, question in own:
+        (item,) = toy_catalog.items([toy_catalog.idx(item_id)])
+        told = " ".join([item.text, *(v for _, v in values_of(item))])
+        assert all(word in told for word in question.split())
 
 
 def test_titles_are_cut_at_a_space():
@@ -401,12 +406,24 @@ def smollm():
 
 
 @pytest.mark.model
-def test_pairs_stand_in_the_wording_of_the_need(smollm):
-    prompt = Prompts().load("en", "need")
-    (made,) = need_examples([("a", "trail shoes", "footwear")], prompt, smollm, 0.1)
-    asked = smollm.tokenize(prompt.ask("trail shoes"), start=True)
+def test_pairs_stand_in_the_wording_of_the_titles(smollm):
+    prompt = Prompts().load("en", "titles")
+    (made,) = title_examples([("a", "red, warm", "Slippers")], prompt, smollm, 0.1)
+    asked = smollm.tokenize(prompt.ask("red, warm"), start=True)
     assert made.tokens[: made.first].tolist() == asked.tolist()
-    assert made.tokens[made.first :].tolist() == smollm.tokenize(" footwear").tolist()
+    assert made.tokens[made.first :].tolist() == smollm.tokenize(" Slippers").tolist()
+
+
+@pytest.mark.model
+def test_histories_of_scripts_with_many_tokens_are_cut_where_they_grow_long(smollm, tmp_path):
+    titles = {f"i{n}": "เก้าอี้สำหรับสำนักงาน" * 3 for n in range(10)}
+    with walks.opened(tmp_path / "shop.db") as rec:
+        rec.add_events({"user": "u", "item": item, "kind": "click"} for item in titles)
+        log = read_log(rec.events)
+    tokens = HistoryTokens(smollm, Prompts().table("en", "history"))
+    made = history_examples(log, titles, tokens, 0.1)
+    assert sum(e.n_answers for e in made) == 9
+    assert max(len(e.tokens) for e in made) < 600
 
 
 @pytest.mark.model
@@ -432,7 +449,7 @@ def taught(tmp_path):
     with walks.opened(tmp_path / "shop.db") as rec:
         rec.add_items(walks.items())
         rec.add_events(walks.walks([f"u{n}" for n in range(60)], np.random.default_rng(3)))
-        yield Taught(rec.catalog, rec._book, rec.prompts, "en", read_log(rec.events))
+        yield Taught(rec.catalog, rec.prompts, "en", read_log(rec.events))
 
 
 FEW = AdapterConfig(
@@ -481,37 +498,83 @@ def test_nothing_here_needs_torch_to_be_imported():
     )
 
 
-@pytest.mark.model
-def test_a_store_keeps_its_adapter_uses_it_and_forgets_it_with_a_user(tmp_path, monkeypatch):
-    monkeypatch.setattr("pyrec.adapter.training.is_better", lambda gains: True)
-    path, models = tmp_path / "shop.db", {"text_model": real_model("smollm2-135m")}
-    with pyrec.open(path, embedding_model=None, **models) as rec:
+@pytest.fixture
+def shop(tmp_path):
+    path = tmp_path / "shop.db"
+    models = {"text_model": real_model("smollm2-135m"), "embedding_model": None}
+    with pyrec.open(path, **models) as rec:
         rec.add_items(walks.items())
         rec.add_events(walks.walks([f"u{n}" for n in range(60)], np.random.default_rng(3)))
-        plain = rec.need("something warm")
-        report = rec.train_text(config=FEW)
-        assert report.used
-        assert sorted(file.name for file in tmp_path.glob("shop.db-text*")) == []
-        adapted = rec.need("something warm")
-        assert any("adapted" in step for step in adapted.path)
-        assert [p.probability for p in adapted.phrases] != [p.probability for p in plain.phrases]
-        with pyrec.open(path, embedding_model=None, **models) as other:
-            assert other.need("something warm").phrases == adapted.phrases
-            rec.store.db.execute(
-                "UPDATE derived SET data = ?, version = version + 1 WHERE name = 'adapter'", [b"no"]
-            )
-            told = other.need("something warm")
-            assert any("damaged; train it again" in step for step in told.path)
-            assert told.phrases == plain.phrases
-        assert rec.forget("u1").adapter
-        assert rec.need("something warm") == plain
+        yield rec, lambda: pyrec.open(path, **models)
+
+
+def written(rec):
+    """Return a list by titles that the text model writes, and how it was made."""
+    slate = rec.recommend("something warm", k=8, generate=True)
+    return [s.item_id for s in slate], [s for s in slate.path if "beam" in s]
+
+
+@pytest.mark.model
+def test_a_store_keeps_its_adapter_writes_titles_with_it_and_forgets_it_with_a_user(
+    shop, monkeypatch
+):
+    monkeypatch.setattr("pyrec.adapter.training.is_better", lambda gains: True)
+    rec, again = shop
+    need, plain = rec.need("something warm"), written(rec)
+    assert rec.train_text(config=FEW).used
+    assert sorted(file.name for file in Path(rec.store.path).parent.glob("*-text*")) == []
+    adapted = written(rec)
+    assert adapted[0] != plain[0]
+    assert adapted[1] == ["titles by beam, by smollm2-135m as adapted to this store"]
+    assert rec.need("something warm") == need
+    with again() as other:
+        assert written(other) == adapted
+        rec.store.db.execute(
+            "UPDATE derived SET data = ?, version = version + 1 WHERE name = 'adapter'", [b"no"]
+        )
+        assert written(other)[0] == plain[0]
+        slate = other.recommend("something warm", generate=True)
+        assert any("damaged; train it again" in step for step in slate.path)
+    assert rec.forget("u1").adapter
+    assert written(rec) == plain
+
+
+@pytest.mark.model
+def test_who_is_forgotten_while_it_is_trained_is_waited_for_or_not_kept(shop, monkeypatch):
+    rec, again = shop
+    path = Path(rec.store.path)
+    told = []
+
+    def forget_meanwhile(*_):
+        if not told:
+            told.append(1)
+            with again() as other, pytest.raises(StoreBusyError, match="another process adapts"):
+                other.forget("u1")
+
+    rec.train_text(config=FEW, progress=forget_meanwhile)
+    assert told
+    # What a training left that was killed goes with the user.
+    for name in ("-text", "-text.new"):
+        path.with_name(path.name + name).write_bytes(b"u1")
+    rec.forget("u1")
+    assert sorted(p.name for p in path.parent.iterdir() if "-text" in p.name) == []
+
+
+def test_minutes_that_make_no_sense_are_refused(tmp_path):
+    with walks.opened(tmp_path / "shop.db") as rec:
+        for minutes in (0.0, -1.0, float("nan"), float("inf")):
+            with pytest.raises(ValueError, match="give a number above 0"):
+                rec.train_text(minutes=minutes)
 
 
 def test_two_processes_do_not_adapt_one_store_at_once(tmp_path):
-    with alone(tmp_path / "shop.db-text"):
-        second = alone(tmp_path / "shop.db-text")
+    path = tmp_path / "shop.db-text"
+    with alone(path):
+        second = alone(path)
         with pytest.raises(StoreBusyError, match="another process adapts"):
             second.__enter__()
-    with alone(tmp_path / "shop.db-text"):
-        pass
+    with pytest.raises(StoppedError), alone(path):
+        raise StoppedError
     assert list(tmp_path.iterdir()) == []
+    with alone(path):
+        pass

@@ -242,6 +242,13 @@ def simple(items, propensities, values=None):
     )
 
 
+def test_what_is_tied_does_not_make_every_list_agree():
+    lists = [simple(items, (0.5,), [[1.0], [1.0]]) for items in (("a", "b"), ("b", "a")) * 20]
+    taken = [frozenset("a") & frozenset(shown.items[:1]) for shown in lists]
+    found = evaluate_logged(lists, taken, Mixer(("s",), {"s": (1.0,)}), np.random.default_rng(0))
+    assert found.expected.mean == 1.0
+
+
 def test_a_place_that_only_some_lists_have_counts_as_often_as_they_have_it():
     lists = [simple(("a",), (1.0,))] * 9 + [simple(("a", "b"), (1.0, 1.0))]
     taken = [frozenset()] * 9 + [frozenset("b")]

@@ -13,14 +13,15 @@ import numpy as np
 
 from pyrec.adapter.draws import part_of
 from pyrec.adapter.examples import Example
+from pyrec.adapter.pairs import cut
 from pyrec.llama import Model, Tokens
-from pyrec.prompts import one_line
 from pyrec.replay import Log
 
 HISTORY = "history"
 LENGTH = 10
 """Titles of a text."""
-MAX_CHARACTERS = 60
+MAX_TOKENS = 400
+"""Of a text, where scripts take many tokens a character."""
 
 
 class HistoryTokens:
@@ -48,15 +49,6 @@ class HistoryTokens:
         return np.concatenate([self.start, *map(self.title, titles[-LENGTH:])])
 
 
-def cut(title: str) -> str:
-    """Return the beginning of a title, up to a space where there is one."""
-    line = one_line(title)
-    if len(line) <= MAX_CHARACTERS:
-        return line
-    head, space, _ = line[: MAX_CHARACTERS + 1].rpartition(" ")
-    return head if space else line[:MAX_CHARACTERS]
-
-
 def history_examples(
     log: Log, titles: Mapping[str, str], tokens: HistoryTokens, held_out: float
 ) -> list[Example]:
@@ -75,8 +67,12 @@ def history_examples(
         taken = [titles[i] for i in ids if titles.get(i)]
         held = part_of(user_id, held_out)
         # Pieces overlap by one title, so that each is once foretold.
-        for first in range(0, len(taken) - 1, LENGTH - 1):
+        first = 0
+        while first < len(taken) - 1:
             piece = [tokens.title(title) for title in taken[first : first + LENGTH]]
+            while len(piece) > 2 and sum(map(len, piece)) > MAX_TOKENS:
+                piece.pop()
+            first += len(piece) - 1
             before = len(tokens.start) + len(piece[0])
             text = np.concatenate([tokens.start, *piece])
             made.append(Example(HISTORY, text, before, len(piece) - 1, held))

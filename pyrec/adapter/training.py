@@ -1,18 +1,19 @@
 """Trains an adapter of the text model on a store, and keeps it if llama.cpp finds it better.
 
-What is learned: the questions and phrases of `pairs.py`, and the histories of `histories.py` where
-there is a log. `Recommender.train_text` calls this. What was tried besides, and what an adapted
+What is learned: which title answers words (`pairs.py`), and which comes after titles in histories
+(`histories.py`). `Recommender.train_text` calls this. What was tried besides, and what an adapted
 model is worth, stands in `bench/adapter.md`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -24,7 +25,6 @@ from pyrec.catalog import Catalog
 from pyrec.errors import ModelError, ModelNotFoundError, StoreBusyError, StoreError
 from pyrec.lm import LanguageModel
 from pyrec.model_folder import ModelFile
-from pyrec.phrasebook import Phrasebook
 from pyrec.prompts import Prompts
 from pyrec.replay import Log
 from pyrec.workspace import lock
@@ -70,14 +70,12 @@ class Taught:
 
     Attributes:
         catalog: the items.
-        book: their phrases.
         prompts: the wording.
         language: of the catalog.
         log: the histories; None to leave them out.
     """
 
     catalog: Catalog
-    book: Phrasebook
     prompts: Prompts
     language: str
     log: Log | None = None
@@ -170,29 +168,40 @@ def alone(path: Path | None) -> Iterator[None]:
         yield
         return
     beside = path.with_name(f"{path.name}.lock")
+    file = _locked(beside)
     try:
-        file = open(beside, "wb")  # noqa: SIM115 - held until the training is over
-    except OSError as error:
-        raise StoreError(f"{beside} cannot be written ({error}); nothing was changed") from error
-    with file:
-        if not lock(file):
-            raise StoreBusyError(
-                f"another process adapts the text model to this store ({beside} is locked); wait "
-                "for it, or stop it"
-            )
         yield
-    beside.unlink(missing_ok=True)
+    finally:
+        beside.unlink(missing_ok=True)  # while it is locked: whoever waits for it opens another
+        file.close()
+
+
+def _locked(path: Path) -> IO[bytes]:
+    while True:
+        try:
+            file = open(path, "wb")  # noqa: SIM115 - held until the training is over
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written ({error}); nothing was changed") from error
+        if not lock(file):
+            file.close()
+            raise StoreBusyError(
+                f"another process adapts the text model to this store ({path} is locked); wait for "
+                "it, or stop it"
+            )
+        with suppress(OSError):
+            if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+                return file
+        file.close()  # another process had it, and took it away
 
 
 def gather(model: LanguageModel, taught: Taught, config: AdapterConfig) -> list[Example]:
     """Take all examples from a store, the same ones each time."""
     from pyrec.adapter.histories import HistoryTokens, history_examples
-    from pyrec.adapter.pairs import item_pairs, need_examples
+    from pyrec.adapter.pairs import title_examples, title_pairs
 
-    rng = np.random.default_rng(config.seed)
-    need = taught.prompts.load(taught.language, "need")
-    pairs = list(item_pairs(taught.catalog, taught.book, rng))
-    examples = need_examples(pairs, need, model, config.held_out)
+    prompt = taught.prompts.load(taught.language, "titles")
+    pairs = title_pairs(taught.catalog, taught.log, np.random.default_rng(config.seed))
+    examples = title_examples(pairs, prompt, model, config.held_out)
     if taught.log is not None and len(taught.log.event_id):
         rows = [row for row, _ in taught.catalog.titles()]
         ids = taught.catalog.ids(rows)

@@ -72,7 +72,7 @@ def train(
     With --behavior a small language model learns which item follows a history. It answers only if
     it is no worse than the one before, and a training that was stopped goes on where it stood.
 
-    With --text the text model learns the catalog's phrases and who took which title after which.
+    With --text the text model learns the catalog's titles and who took which after which.
     What it learned is used only if held-out answers are likelier with it.
     """
     if update and not behavior:
@@ -288,8 +288,7 @@ def _of_text(report: TextReport) -> str:
         return f"{report.model} stays as it comes: {report.why} ({took}; {gains})"
     return (
         f"{report.model} is adapted to this store, {report.n_bytes / 1e6:.1f} MB ({took}); "
-        f"held-out answers are likelier: {gains}. It answers from now on; `pyrec index` weighs the "
-        "phrases anew"
+        f"held-out answers are likelier: {gains}. From now on it writes titles so"
     )
 
 

@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 @click.argument("item", type=text)
 @click.argument("kind", type=click.Choice(EVENT_KINDS), metavar="KIND")
 @click.option("--value", type=float, help="The rating, from 1 to 5, for the kind 'rating'.")
+@embedding_option
 @db_option
-def feedback(user: str, item: str, kind: str, value: float | None, db: Path) -> None:
+def feedback(
+    user: str, item: str, kind: str, value: float | None, embedding_model: str, db: Path
+) -> None:
     """Tell what USER did with ITEM.
 
     KIND is impression, click, like, dislike ("not interested"), purchase, rating or skip. It counts
@@ -38,7 +41,7 @@ def feedback(user: str, item: str, kind: str, value: float | None, db: Path) -> 
     """
     if kind == "rating" and value is None:
         raise click.UsageError("a rating needs its number: --value 4")
-    with open_db(db) as rec:
+    with open_db(db, None, embedding_model) as rec:
         event = rec.feedback(user, item, kind, value)
         what = "noted" if event.event_id is not None else "not kept, as the user is paused"
         say(f"{what}: {_told(event, _title(rec, item))}")
@@ -46,13 +49,14 @@ def feedback(user: str, item: str, kind: str, value: float | None, db: Path) -> 
 
 @click.command()
 @click.argument("user", type=text)
+@embedding_option
 @db_option
-def undo(user: str, db: Path) -> None:
+def undo(user: str, embedding_model: str, db: Path) -> None:
     """Take back the newest thing that USER did.
 
     What it taught goes with it.
     """
-    with open_db(db) as rec:
+    with open_db(db, None, embedding_model) as rec:
         event = rec.undo(user)
         if event is None:
             say(f"there is nothing of {user} to take back")

@@ -245,9 +245,7 @@ class NeedTask(Task[Understood, Need]):
         if model is None:
             return "words only: no text model"
         how = "" if self._trie(x, model).has_prior else " without priors (run `pyrec index`)"
-        models = self.context.models
-        adapted = ", adapted" if models.text_stamp != models.text_name else ""
-        return f"phrases by {models.text_name}{adapted}{models.trouble}{how}"
+        return f"phrases by {self.context.models.text_name}{how}"
 
     def _beam(self, x: Understood) -> list[Answer]:
         model = self.context.models.text() if self.context.book.phrases else None
@@ -267,7 +265,7 @@ class NeedTask(Task[Understood, Need]):
         return self.context.prompts.load(x.index.language, "need")
 
     def _trie(self, x: Understood, model: TextModel) -> AnswerTrie:
-        return self.context.book.trie(model, self.context.models.text_stamp, self._prompt(x))
+        return self.context.book.trie(model, self.context.models.text_name, self._prompt(x))
 
 
 def _unasked(disliked: Sequence[Phrase], x: Understood) -> tuple[Phrase, ...]:

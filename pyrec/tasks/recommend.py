@@ -99,7 +99,7 @@ class RecommendTask(Task[Asked, Slate]):
         question.prompts = self.context.prompts
         wished = question.need.n if question.need else None
         if question.has_words and (self._generate(ask) or self._theta(ask) > 0.0):
-            question.model = self.context.models.text()
+            question.model = self.context.models.titles()
         return Asked(question, ask, ask.k or min(wished or K, MAX_K), began)
 
     def answers(self, x: Asked) -> Answers:
@@ -135,7 +135,7 @@ class RecommendTask(Task[Asked, Slate]):
                 path.append("list by beam, each item after those before it")
         elif self._theta(x.ask) > 0.0 and question.model is not None and len(pool):
             order = self._beam(x, pool, mixed, order)
-            path.append("titles by beam")
+            path.append(f"titles by beam{self._how()}")
         elif self._generate(x.ask) and question.model is None:
             why = "no text model" if x.ask.text.strip() else "no question"
             path.append(f"no titles generated: {why}")
@@ -215,6 +215,12 @@ class RecommendTask(Task[Asked, Slate]):
             propensities,
             self.context.weights.version,
         )
+
+    def _how(self) -> str:
+        models = self.context.models
+        if models.adapted:
+            return f", by {models.text_name} as adapted to this store"
+        return f" ({models.trouble})" if models.trouble else ""
 
     def _generate(self, ask: Ask) -> bool | str:
         generate: bool | str = ask.options.get("generate", False)
