@@ -186,7 +186,7 @@ def log_softmax(x, theta, groups):
 
 def contributions(x, theta, groups):
     """Return what each signal adds to each row, less its mean over the pool."""
-    parts = (x * theta).reshape(len(x), -1, 4).sum(axis=2)
+    parts = (x * theta).reshape(len(x), x.shape[1] // 4, 4).sum(axis=2)
     for pool in pools(groups):
         if pool.start < pool.stop:
             parts[pool] -= parts[pool].mean(axis=0)
