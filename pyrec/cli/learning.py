@@ -227,6 +227,8 @@ def _show_logged(found: LoggedEvaluation, form: str | None) -> None:
     emit(rows, "table" if for_people(form) else form, list(rows[0]))
     worth = f"their places that agree are worth {found.n_effective:.0f}"
     say(f"{plural(found.n_lists, 'list')} of which a part was left to chance; {worth}")
+    if math.isnan(found.expected.mean):
+        say("at some place none of them agrees with these weights: log more lists")
 
 
 def _told(progress: Progress) -> Callable[[str, float], None]:
@@ -288,7 +290,7 @@ def _of_text(report: TextReport) -> str:
         return f"{report.model} stays as it comes: {report.why} ({took}; {gains})"
     return (
         f"{report.model} is adapted to this store, {report.n_bytes / 1e6:.1f} MB ({took}); "
-        f"held-out answers are likelier: {gains}. From now on it writes titles so"
+        f"held-out answers are likelier: {gains}. Titles are generated with it from now on"
     )
 
 
