@@ -47,7 +47,7 @@ N_POOL = 50
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("tags", "histories"))
+    parser.add_argument("what", nargs="?", default="tags", choices=("tags", "histories"))
     parser.add_argument("data", nargs="?", default="movielens", choices=("movielens", "office"))
     parser.add_argument("--model", default="gemma3-270m")
     parser.add_argument("--minutes", type=float, default=12.0)
