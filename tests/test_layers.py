@@ -32,7 +32,7 @@ FLOORS = (
     "tasks",
     "indexing replay train_config asking telling training_files train train_behavior"
     " train_opinions evaluate adapter lessons feedback forgetting exporting logged"
-    " recommender doctor",
+    " opened study people recommender doctor",
     "pyrec cli demo demo_page demo_stock report __main__",
 )
 FLOOR = {name: n for n, names in enumerate(FLOORS) for name in names.split()}
