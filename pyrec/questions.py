@@ -173,7 +173,7 @@ class Questions:
 
     def over(self, events: EventLog) -> Questions:
         """Return the same over another log; close it when it has answered."""
-        return Questions(
+        beside = Questions(
             self.catalog,
             events,
             Interactions(events, self.catalog),
@@ -183,6 +183,8 @@ class Questions:
             self._said,
             self._book,
         )
+        beside._index = self.current()  # of the same catalog; it need not be built again
+        return beside
 
     def like(self, item_id: str, where: Sequence[str | Filter]) -> Question:
         """Encode the question for items like one item.
