@@ -35,11 +35,6 @@ class AdapterState:
     reached: int
     steps: int
 
-    @property
-    def stamp(self) -> str:
-        """A short name of this very adapter, for what is computed with it."""
-        return hashlib.sha256(self.data).hexdigest()[:16]
-
     def pack(self) -> bytes:
         """Return the whole as bytes: checksum, length of the facts, facts, GGUF."""
         facts = {name: value for name, value in vars(self).items() if name != "data"}

@@ -72,8 +72,11 @@ def forget(
     text = Path(f"{path}-text") if path is not None else None
     with alone(text), store.transact() as db:
         (n_events,) = db.execute("SELECT count(*) FROM events WHERE user_id = ?", [user]).fetchone()
-        gone = [db.execute(f"DELETE FROM {t} WHERE user_id = ?", [user]).rowcount for t in _TABLES]
-        known, trained = sum(gone) > 0, learned.version > 0
+        gone = {
+            t: db.execute(f"DELETE FROM {t} WHERE user_id = ?", [user]).rowcount for t in _TABLES
+        }
+        # Only events teach, those that were taken back since included.
+        known, trained = gone["events"] + gone["event_removals"] > 0, learned.version > 0
         behavior = adapter = False
         if known:
             if path is not None:

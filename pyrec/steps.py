@@ -164,10 +164,8 @@ class Steps:
         if theta:  # those that no training finds, too: the steps that led to them are gone
             db.execute("DELETE FROM weights WHERE name NOT LIKE '%/%'")
 
-    def _rows(
-        self, where: str, values: Sequence[int | str]
-    ) -> list[tuple[int, int, int | None, str]]:
-        rows: list[tuple[int, int, int | None, str]] = self._store.db.execute(
+    def _rows(self, where: str, values: Sequence[int | str]) -> list[_Row]:
+        rows: list[_Row] = self._store.db.execute(
             f"SELECT event_id, seen, slate_id, user_id FROM steps {where} ORDER BY event_id", values
         ).fetchall()
         return rows

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyrec.adapter.checkpoint import Checkpoint, State
 from pyrec.adapter.compared import Compared
 from pyrec.adapter.config import AdapterConfig
 from pyrec.adapter.draws import LEARN, STOP
@@ -25,6 +24,7 @@ from pyrec.adapter.examples import Example, batches
 from pyrec.adapter.export import Learned
 from pyrec.adapter.network import Network, load_network
 from pyrec.adapter.packing import pack, token_logprobs
+from pyrec.checkpoint import Checkpoint, State
 from pyrec.errors import EventError
 
 CLIP = 1.0

@@ -10,8 +10,6 @@ interrupted and goes on from a checkpoint ends with the very model of one that w
 from __future__ import annotations
 
 import hashlib
-import io
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -37,7 +35,8 @@ from pyrec.behavior.streams import (
     window_start,
     windows,
 )
-from pyrec.errors import EventError, StoreError
+from pyrec.checkpoint import Checkpoint
+from pyrec.errors import EventError
 
 CLIP = 5.0
 WARMUP = 100
@@ -104,8 +103,9 @@ def fit(
         network.load_state_dict({name: torch.from_numpy(a) for name, a in start.items()})
     network.to(device)
     training = _Training(network, streams, config)
-    kept = _Checkpoint(checkpoint, _digest(streams, content, config, start, share))
-    kept.resume(training)
+    kept = Checkpoint(checkpoint, _digest(streams, content, config, start, share))
+    if (state := kept.load(training.device)) is not None:
+        training.load(state)
     last = max(1, round(share * training.n_steps))
     began = saved = time.monotonic()
     network.train()
@@ -114,10 +114,10 @@ def fit(
         if judged is not None and (training.step % training.every == 0 or training.step == last):
             training.judge(_gain(network, judged))
         if time.monotonic() - saved > CHECKPOINT_S:
-            kept.save(training)
+            kept.save(training.state())
             saved = time.monotonic()
         progress(training.step / last)
-    kept.save(training)
+    kept.save(training.state())
     if training.best is not None:
         network.load_state_dict(training.best)
     network.to("cpu").eval()
@@ -311,54 +311,6 @@ def _gain(network: Network, judged: Judged) -> float:
             total += float((1.0 / torch.log2(2.0 + ranks)).mean())
     network.train()
     return total / max(len(users), 1)
-
-
-class _Checkpoint:
-    """A file that a training can go on from; without a path nothing is kept."""
-
-    def __init__(self, path: Path | None, digest: str) -> None:
-        self._path, self._digest = path, digest
-
-    def save(self, training: _Training) -> None:
-        """Write where training stands; the file before stays until this one is on the disk."""
-        if self._path is None:
-            return
-        fresh = self._path.with_name(self._path.name + ".new")
-        packed = io.BytesIO()
-        torch.save({"digest": self._digest, **training.state()}, packed)
-        data = packed.getbuffer()
-        try:
-            with open(fresh, "wb") as file:
-                file.write(hashlib.sha256(data).digest())
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(fresh, self._path)
-        except OSError as error:
-            fresh.unlink(missing_ok=True)
-            raise StoreError(
-                f"{self._path} cannot keep where the training stands ({error}); make room on that "
-                "disk and train again. The model in use stays"
-            ) from error
-
-    def resume(self, training: _Training) -> None:
-        """Go on where a training of the same data stood; of other data nothing is to go on from.
-
-        Raises:
-            StoreError: the file is damaged.
-        """
-        if self._path is None or not self._path.exists():
-            return
-        packed = self._path.read_bytes()
-        if hashlib.sha256(packed[32:]).digest() != packed[:32]:
-            raise StoreError(
-                f"{self._path}, where a training was interrupted, is damaged; remove it to train "
-                "from the beginning. The model in use stays"
-            )
-        data = io.BytesIO(packed[32:])
-        state = torch.load(data, map_location=training.device, weights_only=True)
-        if state.pop("digest", "") == self._digest:
-            training.load(state)
 
 
 def _digest(streams: Streams, content: Content, config: BehaviorConfig, *more: object) -> str:
