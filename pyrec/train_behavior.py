@@ -331,16 +331,12 @@ class BehaviorTraining:
         from pyrec.behavior.export import export
 
         network = fitted.network
-        rows, scales = quantize(network.raw_rows().detach().numpy())
-        bias = network.bias.detach().numpy()
-        counts = np.bincount(told.streams.item, minlength=len(told.item_ids))
-        rare = bias[: len(counts)][counts <= np.quantile(counts, 0.1)]
+        rows, scales = quantize(network.rows().detach().numpy())
         table = ContentTable(
             words,
             network.words.detach().numpy(),
             center,
             network.projection.detach().numpy(),
-            float(rare.mean()),
         )
         state = BehaviorState(
             export(network),
@@ -348,7 +344,6 @@ class BehaviorTraining:
             told.actions,
             rows,
             scales,
-            bias,
             table,
             self._embedding if len(center) else "",
             self._config,

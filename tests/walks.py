@@ -11,7 +11,14 @@ N_ITEMS = 30
 COLORS = ("red", "green", "blue")
 CONFIG = TrainConfig(
     behavior=BehaviorConfig(
-        width=32, feed_forward=64, length=10, batch_events=256, min_steps=150, epochs=6
+        # Narrow, and so with larger steps: an inner product of few numbers grows slowly.
+        width=32,
+        feed_forward=64,
+        length=10,
+        learning_rate=3e-3,
+        batch_events=256,
+        min_steps=400,
+        epochs=6,
     )
 )
 

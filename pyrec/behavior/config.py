@@ -17,7 +17,6 @@ class BehaviorConfig:
         n_heads: of each attention.
         feed_forward: width inside a block.
         length: how many events a model sees at most.
-        temperature: what a cosine of hidden state and row is multiplied by, in nats.
         smoothing: share of each answer that goes to what stands near it in other histories.
         n_neighbors: among how many items that share is divided.
         dropout: share of hidden numbers that training leaves out.
@@ -37,7 +36,6 @@ class BehaviorConfig:
     n_heads: int = 1
     feed_forward: int = 512
     length: int = 50
-    temperature: float = 14.0
     smoothing: float = 0.5
     n_neighbors: int = 50
     dropout: float = 0.3

@@ -145,14 +145,12 @@ class ContentTable:
         rows: (n_words, width) float32, a row for each of them.
         center: (dim,) float32.
         projection: (dim, width) float32.
-        bias: of an item that nobody took yet.
     """
 
     words: U32
     rows: F32
     center: F32
     projection: F32
-    bias: float
 
     def rows_of(self, content: Content) -> F32:
         """Return (n, width) float32, zeros where nothing is known."""
