@@ -52,6 +52,7 @@ def collect(
         # Embedded always: what meaning names makes harder pools to tell the answers from.
         embedder = rec.models.embedder()
         question.vector = embedder.embed_query(question.need.text) if embedder else None
+        rec.questions.put_output(question)
         # By row, so that ties fall as they do in the product and not in the order of admission.
         pool = np.sort(task.answers(question))
         ids = [item.item_id for item in rec.catalog.items(pool)]

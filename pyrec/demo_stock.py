@@ -22,7 +22,11 @@ from pyrec.workspace import workspace
 N_VECTORS = 1000
 """Movies read for meaning here, the most reviewed first; `pyrec index` reads the rest."""
 
-_STEPS = {"phrases": "weighing phrases", "vectors": "reading for meaning"}
+_STEPS = {
+    "phrases": "weighing phrases",
+    "vectors": "reading for meaning",
+    "states": "reading by the text model",
+}
 
 
 def pull(names: tuple[str, ...], accept_license: bool) -> None:

@@ -176,7 +176,9 @@ def _models() -> Iterator[Finding]:
 
 def _database(db: Path) -> Iterator[Finding]:
     from pyrec.catalog import Catalog
-    from pyrec.models import available
+    from pyrec.loaded import AUTO, LoadedModels
+    from pyrec.prompts import Prompts
+    from pyrec.states import States
     from pyrec.store import Store
     from pyrec.vectors import Vectors
 
@@ -198,13 +200,18 @@ def _database(db: Path) -> Iterator[Finding]:
             yield Finding("database", "missing", found, f"pyrec import FILE --db {db}")
             return
         yield Finding("database", "ok", found)
-        for model in available("embedding")[:1]:
-            n_missing = Vectors(store, catalog, model.name).n_missing()
-            found = f"{catalog.count - n_missing:,} of {catalog.count:,} items by {model.name}"
-            if n_missing:
-                yield Finding("vectors", "missing", found, f"pyrec index --db {db}")
-            else:
-                yield Finding("vectors", "ok", found)
+        models = LoadedModels(AUTO, AUTO)
+        name = models.embedding_name
+        states = States(store, catalog, models, Prompts()).of(catalog.language)
+        for what, read, model in (
+            ("vectors", Vectors(store, catalog, name) if name else None, name),
+            ("states", states, models.text_name),
+        ):
+            if read is not None:
+                n_missing = read.n_missing()
+                found = f"{catalog.count - n_missing:,} of {catalog.count:,} items by {model}"
+                fix = f"pyrec index --db {db}" if n_missing else ""
+                yield Finding(what, "missing" if n_missing else "ok", found, fix)
 
 
 def _behavior(db: Path) -> Iterator[Finding]:

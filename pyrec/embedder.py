@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pyrec.encoder_file import TokenRows, small_copy, table_of
+from pyrec.encoder_file import small_copy, table_of
 from pyrec.errors import ModelFileError
 from pyrec.gguf_header import read_header
 from pyrec.llama import Model, Tokens, llama
+from pyrec.token_rows import TokenRows
 from pyrec.vocabulary import Vocabulary, read_vocabulary
 
 

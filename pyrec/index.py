@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from pyrec import _core
 from pyrec.catalog import Catalog
-from pyrec.vectors import Vectors
+from pyrec.vectors import NOTHING, VectorRows, Vectors
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
@@ -29,16 +29,19 @@ class Index:
     Attributes:
         version: the catalog's version that this is.
         vectors_version: which state of the vectors this is.
+        states_version: which state of the text model's reading this is.
         language: what the catalog is analyzed as, a code of `text.LANGUAGES`.
         text: the inverted index of all searchable words.
         live: (n_items,) uint8, 0 for removed items.
         popularity: (n_items,) float32 ≥ 0, the catalog's own, NaN where it says none.
         matrix: (n_items, dim) int8 and `scales` (n_items,) float32: vectors; dim 0 without any.
         has_vector: (n_items,) uint8.
+        states: what the text model read of items (`state_reader.py`); `dim` is its width and one.
     """
 
     version: int
     vectors_version: int
+    states_version: int
     language: str
     text: _core.InvertedIndex
     live: U8
@@ -46,6 +49,7 @@ class Index:
     matrix: npt.NDArray[np.int8]
     scales: F32
     has_vector: U8
+    states: VectorRows
 
     @property
     def n_items(self) -> int:
@@ -73,6 +77,23 @@ class Index:
         """Return the cosine of a unit vector and each item's, (n_items,) float32; 0 without."""
         return _core.inner_int8(self.matrix, self.scales, np.ascontiguousarray(query), None)
 
+    def states_by(self, output: F32) -> F32:
+        """Multiply what the text model read of items with what a word comes out by.
+
+        Args:
+            output: (width + 1,) float32; the last number stands for the total.
+
+        Returns:
+            (n_items,) float32, NaN for what was not read.
+        """
+        found = np.full(self.n_items, np.nan, np.float32)
+        read = self.states
+        if read.rows.shape[1] == len(output):
+            values = _core.inner_int8(read.rows, read.scales, np.ascontiguousarray(output), None)
+            inside = read.item_idx < self.n_items
+            found[read.item_idx[inside]] = values[inside]
+        return found
+
     def vectors_of(self, item_idx: Sequence[int]) -> F32:
         """Return (n, dim) float32 vectors of items."""
         rows = np.asarray(item_idx, np.int64)
@@ -80,17 +101,22 @@ class Index:
         return vectors
 
 
-def follow(last: Index | None, catalog: Catalog, vectors: Vectors | None) -> Index:
+def follow(
+    last: Index | None, catalog: Catalog, vectors: Vectors | None, states: Vectors | None = None
+) -> Index:
     """Return the state of the catalog now: `last` itself where nothing changed since.
 
     Args:
         last: an earlier state of the same catalog, None for none.
         catalog: what to follow.
         vectors: those of the embedding model in use, None without one.
+        states: what the text model in use read, None without one.
     """
     version = catalog.version
     vectors_version = vectors.version if vectors else 0
-    if last is not None and (last.version, last.vectors_version) == (version, vectors_version):
+    states_version = states.version if states else 0
+    versions = (version, vectors_version, states_version)
+    if last is not None and versions == (last.version, last.vectors_version, last.states_version):
         return last
     if last is not None and last.version == version:
         text, live, popularity = last.text, last.live, last.popularity
@@ -105,9 +131,14 @@ def follow(last: Index | None, catalog: Catalog, vectors: Vectors | None) -> Ind
         numbers = catalog.numbers("popularity")[: text.n_items]
         popularity = numbers.astype(np.float32)
     matrix, scales, has_vector = _vectors(vectors, len(live))
+    if last is not None and last.states_version == states_version:
+        read = last.states
+    else:
+        read = states.load() if states else NOTHING
     return Index(
         version,
         vectors_version,
+        states_version,
         catalog.language,
         text,
         live,
@@ -115,6 +146,7 @@ def follow(last: Index | None, catalog: Catalog, vectors: Vectors | None) -> Ind
         matrix,
         scales,
         has_vector,
+        read,
     )
 
 

@@ -1,4 +1,4 @@
-"""What takes longer than an import: the worth of phrases, and the vectors of items.
+"""What takes longer than an import: the worth of phrases, and what models read of items.
 
 `Recommender.index` walks this. It can be stopped at any step and resumed: what is done is kept.
 """
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pyrec.loaded import LoadedModels
 from pyrec.phrasebook import Phrasebook
 from pyrec.prompts import Prompt
-from pyrec.vectors import Vectors
+from pyrec.vectors import Embed, Vectors
 
 
 @dataclass(frozen=True)
 class IndexProgress:
-    """How far it is: a step's name (`phrases`, `vectors`), and what is done of how much."""
+    """How far it is: a step's name (`phrases`, `vectors`, `states`), and how much is done."""
 
     step: str
     done: float
@@ -42,18 +42,40 @@ def weigh_phrases(
 
 
 def embed_items(
-    vectors: Vectors, models: LoadedModels, n_vectors: int | None
+    vectors: Vectors, models: LoadedModels, n_items: int | None
 ) -> Iterator[IndexProgress]:
-    """Compute missing vectors, until n_vectors items have one or all of them."""
-    total = vectors.n_missing()
-    if n_vectors is not None:
-        total = min(total, n_vectors - vectors.count())
+    """Compute missing vectors, until n_items have one or all of them."""
+    total = _missing(vectors, n_items)
     embedder = models.embedder() if total > 0 else None
-    if embedder is None:
+    if embedder is not None:
+        yield from _compute(vectors, embedder.embed_passages, "vectors", total)
+
+
+def read_states(
+    states: Vectors, models: LoadedModels, n_items: int | None
+) -> Iterator[IndexProgress]:
+    """Let the text model read items that it did not yet, until it read n_items or all of them."""
+    total = _missing(states, n_items)
+    model = models.text() if total > 0 else None
+    if model is None or not model.reads_two:  # an encoder-decoder has no such states
         return
+    model.output_rows([0])  # else nothing could ask what is read
+    reader = models.state_reader()
+    try:
+        yield from _compute(states, reader.read, "states", total)
+    finally:
+        reader.close()
+
+
+def _missing(vectors: Vectors, n_items: int | None) -> int:
+    missing = vectors.n_missing()
+    return missing if n_items is None else min(missing, n_items - vectors.count())
+
+
+def _compute(vectors: Vectors, read: Embed, step: str, total: int) -> Iterator[IndexProgress]:
     done = 0
-    for n in vectors.compute(embedder.embed_passages):
+    for n in vectors.compute(read):
         done += n
-        yield IndexProgress("vectors", min(done, total), total)
+        yield IndexProgress(step, min(done, total), total)
         if done >= total:
             return

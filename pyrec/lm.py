@@ -14,8 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pyrec.errors import ContextLengthError, ModelError
+from pyrec.errors import ContextLengthError, ModelError, ModelFileError
+from pyrec.gguf_header import read_header
 from pyrec.llama import Model, Tokens, llama
+from pyrec.token_rows import TokenRows
 
 __all__ = ["NEUTRAL", "PROMPT", "LanguageModel", "Logits", "TextModel", "Tokens"]
 
@@ -86,6 +88,7 @@ class LanguageModel(Model):
         n_threads: int = 0,
     ) -> None:
         super().__init__(path, weights=weights)
+        self._output: TokenRows | None = None
         self.n_ctx = n_ctx
         self.n_branches = n_branches
         self._is_seq2seq = bool(llama.llama_model_has_encoder(self._model))
@@ -131,6 +134,30 @@ class LanguageModel(Model):
                 raise ModelError(f"{self.path.name}: an encoder-decoder reads one prompt at a time")
             return self._encode(tokens.tolist())
         return self._read(tokens.tolist(), slot)
+
+    def output_rows(self, tokens: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Return what a hidden state is multiplied with for the logit of each of some tokens.
+
+        Returns:
+            (n, width) float32.
+
+        Raises:
+            ModelFileError: the file changed, or is quantized in a way that cannot be read.
+        """
+        with self.lock:
+            if self._output is None:
+                tensors = read_header(self.path).tensors
+                table = tensors.get("output.weight") or tensors.get("token_embd.weight")
+                if table is None:
+                    raise ModelFileError(f"{self.path} names no matrix for what comes out")
+                self._output = TokenRows(self.path, table)
+            return self._output.read(tokens)
+
+    def close(self) -> None:
+        """Free the model and its memory; calling it twice is fine."""
+        super().close()
+        if self._output is not None:
+            self._output.close()
 
     def adapt(self, adapter: bytes | None) -> None:
         """Add an adapter to the weights, or take it away; prompts and branches are forgotten.

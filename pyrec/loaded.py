@@ -16,6 +16,7 @@ from pyrec.embedder import Embedder
 from pyrec.errors import ModelFileError, ModelNotFoundError
 from pyrec.lm import LanguageModel
 from pyrec.model_folder import ModelFile
+from pyrec.state_reader import StateReader
 
 AUTO = "auto"
 """The best model of its kind on this device, or none."""
@@ -117,6 +118,12 @@ class LoadedModels:
         if self._text_file is None:
             raise ModelNotFoundError("no text model is in use")
         return LanguageModel(_present(self._text_file), n_branches=100)
+
+    def state_reader(self) -> StateReader:
+        """Load the text model once more, to read hidden states; the caller closes it."""
+        if self._text_file is None:
+            raise ModelNotFoundError("no text model is in use")
+        return StateReader(_present(self._text_file))
 
     def embedder(self) -> Embedder | None:
         """Return the embedding model, loading it the first time; None without one."""

@@ -21,6 +21,7 @@ from pyrec.prompts import Prompts
 from pyrec.questions import Questions
 from pyrec.said import SaidLog
 from pyrec.shown import ShownLog
+from pyrec.states import States
 from pyrec.steps import Steps
 from pyrec.store import Store
 from pyrec.tasks.base import Context
@@ -43,6 +44,7 @@ class Opened:
         self._book = Phrasebook(store, self.catalog)
         name = models.embedding_name
         self._vectors = Vectors(store, self.catalog, name) if name else None
+        self._states = States(store, self.catalog, models, self.prompts)
         self.interactions = Interactions(self.events, self.catalog)
         self.learned = Learned(store)
         self.said = SaidLog(store)
@@ -51,6 +53,7 @@ class Opened:
             self.events,
             self.interactions,
             self._vectors,
+            self._states,
             models,
             self.learned,
             self.said,

@@ -31,6 +31,7 @@ from pyrec.rows import described
 from pyrec.said import SaidLog
 from pyrec.signals.base import F32, I32, U8, Past, Question
 from pyrec.signals.lexical import K1, B, in_doubt
+from pyrec.states import States
 from pyrec.steps import Steps
 from pyrec.tastes import Tastes, newest_events, read_tastes
 from pyrec.text import analyze, fold, hash_terms
@@ -62,6 +63,7 @@ class Questions:
         events: EventLog,
         interactions: Interactions,
         vectors: Vectors | None,
+        states: States,
         models: LoadedModels,
         learned: Learned,
         said: SaidLog,
@@ -71,6 +73,7 @@ class Questions:
         self._events = events
         self._interactions = interactions
         self._vectors = vectors
+        self._states = states
         self._models = models
         self._learned = learned
         self._steps = Steps(learned.store)
@@ -85,7 +88,8 @@ class Questions:
     def current(self) -> Index:
         """Return the catalog's arrays as they are now."""
         with self._lock:
-            self._index = follow(self._index, self.catalog, self._vectors)
+            states = self._states.of(self.catalog.language)
+            self._index = follow(self._index, self.catalog, self._vectors, states)
             return self._index
 
     def ask(
@@ -96,7 +100,7 @@ class Questions:
         where: Sequence[str | Filter],
         *,
         include_seen: bool,
-        embeds: bool,
+        asks: Callable[[str], bool],
     ) -> Question:
         """Encode a question.
 
@@ -106,15 +110,17 @@ class Questions:
             history: item ids that count instead, oldest first.
             where: conditions.
             include_seen: whether what the user took may be recommended.
-            embeds: whether a signal asks for the vector of words that no item says.
+            asks: whether a signal is asked, by its name.
         """
         index = self.current()
         need = self.understand(text, user, index) if text.strip() else None
         mask = self._mask(index, [*conditions(where), *(need.filters if need else ())])
         question = self._question(index, mask, need)
-        if embeds and need is not None and need.text and in_doubt(question):
+        if need is not None and need.text and asks("dense") and in_doubt(question):
             embedder = self._models.embedder()
             question.vector = embedder.embed_query(need.text) if embedder else None
+        if asks("query_likelihood"):
+            self.put_output(question)
         if user is not None:
             self._put_user(question, user, include_seen=include_seen)
         elif history:
@@ -124,6 +130,11 @@ class Questions:
         elif user is not None:
             question.want, question.avoid = self.stance(user)
         return question
+
+    def put_output(self, question: Question) -> None:
+        """Give a question in words what `query_likelihood` asks by, where items were read."""
+        if question.need is not None and question.need.text and len(question.index.states.item_idx):
+            question.output = self._states.output(question.need.text, question.index.language)
 
     def stance(self, user: str) -> tuple[tuple[Phrase, ...], tuple[Phrase, ...]]:
         """Return what a user said they like, and what they clearly dislike."""
@@ -178,6 +189,7 @@ class Questions:
             events,
             Interactions(events, self.catalog),
             self._vectors,
+            self._states,
             self._models,
             self._learned,
             self._said,

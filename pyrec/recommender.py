@@ -16,7 +16,7 @@ from pyrec import tasks
 from pyrec.errors import UnknownItemError
 from pyrec.fields import items_of
 from pyrec.importing import ImportReport
-from pyrec.indexing import IndexProgress, embed_items, weigh_phrases
+from pyrec.indexing import IndexProgress, embed_items, read_states, weigh_phrases
 from pyrec.loaded import AUTO, LoadedModels, ModelChoice
 from pyrec.people import People
 from pyrec.prompts import Prompt, Prompts
@@ -101,7 +101,9 @@ class Recommender(People):
         return self.catalog.remove(item_ids)
 
     def index(self, *, n_vectors: int | None = None) -> Iterator[IndexProgress]:
-        """Compute vectors and what phrases are worth; stop it and go on at any time.
+        """Compute vectors, what phrases are worth, and what the text model says of each item.
+
+        It can be stopped at any time, and goes on from there.
 
         Nothing is done until the result is walked. What is done is kept, batch by batch.
 
@@ -113,6 +115,9 @@ class Recommender(People):
         yield from weigh_phrases(self._book, self._wording("need"), self.models)
         if self._vectors is not None:
             yield from embed_items(self._vectors, self.models, n_vectors)
+        states = self._states.of(self.catalog.language)
+        if states is not None:
+            yield from read_states(states, self.models, n_vectors)
 
     @property
     def n_vectors(self) -> int:

@@ -1,5 +1,8 @@
 """Item vectors in the store: one int8 row an item and model, computed once per text.
 
+Those of an embedding model say what an item means, those of a text model what it would write of it
+(`indexing.py`).
+
 `pyrec index` fills them in batches that commit as they go, so it can be stopped and resumed.
 A vector is stale when its item changed since; it is computed again only if its text did.
 """
@@ -16,6 +19,7 @@ from pyrec.catalog import Catalog
 from pyrec.rows import digest_text
 from pyrec.store import Store
 from pyrec.text import term_hash
+from pyrec.types import Item
 
 F32 = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], F32]
@@ -39,12 +43,29 @@ def quantize(vectors: F32) -> tuple[npt.NDArray[np.int8], F32]:
     return np.rint(vectors / safe).astype(np.int8), scales.astype(np.float32)
 
 
-class Vectors:
-    """The vectors of one embedding model in a store."""
+NOTHING = VectorRows(np.empty(0, np.int32), np.empty((0, 0), np.int8), np.empty(0, np.float32))
 
-    def __init__(self, store: Store, catalog: Catalog, model: str) -> None:
+
+class Vectors:
+    """The vectors of one model in a store.
+
+    Args:
+        store: where they are kept.
+        catalog: the items.
+        model: the name that they are kept by.
+        text_of: what the model is to read of an item.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        model: str,
+        text_of: Callable[[Item], str] = digest_text,
+    ) -> None:
         self._store = store
         self._catalog = catalog
+        self._text_of = text_of
         self.model = model
         self._fact = f"vectors_version:{model}"
 
@@ -72,7 +93,7 @@ class Vectors:
             [self.model],
         ).fetchall()
         if not rows:
-            return VectorRows(np.empty(0, np.int32), np.empty((0, 0), np.int8), np.empty(0, "f4"))
+            return NOTHING
         data = np.frombuffer(b"".join(r[1] for r in rows), np.int8).reshape(len(rows), -1)
         idx = np.array([r[0] for r in rows], np.int32)
         return VectorRows(idx, data, np.array([r[2] for r in rows], np.float32))
@@ -81,7 +102,7 @@ class Vectors:
         """Compute what is missing, in batches; each is stored before its number is yielded.
 
         Args:
-            embed: texts to (n, dim) float32 unit vectors.
+            embed: texts to (n, dim) float32 vectors.
 
         Yields:
             The number of items done with each batch.
@@ -95,7 +116,7 @@ class Vectors:
                 return
             version = self._catalog.version
             items = self._catalog.items(np.array([r[0] for r in rows], np.int32))
-            texts = [digest_text(item) for item in items]
+            texts = [self._text_of(item) for item in items]
             digests = [str(term_hash(text)) for text in texts]
             new = [n for n, row in enumerate(rows) if row[1] != digests[n]]
             vectors, scales = quantize(embed([texts[n] for n in new])) if new else (None, None)

@@ -16,9 +16,10 @@ from model_samples import real_model, write_embedder, write_llama
 from pyrec import embedder as module
 from pyrec.convert_e5 import convert
 from pyrec.embedder import Embedder
-from pyrec.encoder_file import TokenRows, small_copy, table_of
+from pyrec.encoder_file import small_copy, table_of
 from pyrec.errors import ModelFileError
 from pyrec.gguf_header import read_header
+from pyrec.token_rows import TokenRows
 
 TEXTS = ["to abc", "decade", "to to to to bead", "", "ＴＯ　to"]
 

@@ -20,12 +20,12 @@ FLOORS = (
     " schema connection store staging rows text_lines times"
     " opinion_model opinion_parts bootstrap list_metrics splits evaluation charts"
     " manifest gguf_header convert_e5 workspace vocabulary encoder_file memory_file llama lm"
-    " checkpoint embedder",
+    " token_rows state_reader checkpoint embedder",
     "column columns importing catalog event_rules event_importing events interactions learned"
     " adapter_state steps shown paused"
     " opinions opinion_state said tastes sentences past"
-    " vectors index behavior headings fields event_fields event_writing delimited json_rows readers"
-    " fetch model_folder model_install models loaded sample_movies",
+    " vectors states index behavior headings fields event_fields event_writing delimited"
+    " json_rows readers fetch model_folder model_install models loaded sample_movies",
     "decoding phrasebook survey",
     "signals",
     "questions ranking weights",

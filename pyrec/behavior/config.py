@@ -42,7 +42,7 @@ class BehaviorConfig:
     action_weight: float = 0.2
     learning_rate: float = 1e-3
     batch_events: int = 1024
-    epochs: int = 12
+    epochs: int = 18
     min_steps: int = 400
     patience: int = 3
     max_full: int = 24_000

@@ -17,6 +17,7 @@ from pyrec.cli.progress import Progress
 from pyrec.errors import CatalogError
 
 _FIELDS = ("id", "title", "text", "price", "popularity")
+_STEPS = {"phrases": "phrases", "vectors": "vectors", "states": "items"}
 
 
 @click.command(
@@ -85,11 +86,11 @@ def import_(
 @model_options
 @db_option
 def index(text_model: str, embedding_model: str, db: Path) -> None:
-    """Compute vectors and the worth of phrases.
+    """Let the models read the catalog.
 
-    They make answers better and take longer than an import: the vectors of all items by the
-    embedding model, and what the catalog's phrases are worth to the text model. Ctrl-C stops it at
-    any time; run again, it goes on from there.
+    That makes answers better and takes longer than an import: vectors of all items by the
+    embedding model, what the catalog's phrases are worth to the text model, and what that would
+    say of each item. Ctrl-C stops it at any time; run again, it goes on from there.
     """
     with open_db(db, text_model, embedding_model) as rec, Progress() as progress:
         models = rec.models
@@ -97,11 +98,9 @@ def index(text_model: str, embedding_model: str, db: Path) -> None:
             progress.update("loading the models", 0, 0)
         try:
             for at in rec.index():
-                if at.step == "vectors":
-                    what = f"vectors by {models.embedding_name}"
-                    progress.update(what, at.done, at.total)
-                else:
-                    progress.update(f"phrases by {models.text_name}", at.done, at.total, " ")
+                of = models.embedding_name if at.step == "vectors" else models.text_name
+                note = " " if at.step == "phrases" else ""
+                progress.update(f"{_STEPS[at.step]} by {of}", at.done, at.total, note)
         except KeyboardInterrupt:
             raise StoppedError("stopped; what is done is kept, `pyrec index` goes on") from None
         n_items = rec.catalog.count

@@ -13,6 +13,7 @@ from pyrec.signals.lexical import Coverage, Lexical
 from pyrec.signals.linear import Linear, LinearRecent
 from pyrec.signals.phrases import Phrases
 from pyrec.signals.popular import Popular
+from pyrec.signals.query_likelihood import QueryLikelihood
 from pyrec.signals.tastes import Tastes
 from pyrec.signals.unanswered import Unanswered
 
@@ -24,6 +25,7 @@ def every() -> list[Signal]:
         Coverage(),
         Phrases(),
         Dense(),
+        QueryLikelihood(),
         Content(),
         DenseHistory(),
         Popular(),

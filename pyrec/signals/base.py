@@ -56,6 +56,8 @@ class Question:
         having: conditions to the rows that meet them, (n_items,) uint8 or longer.
         need: what the words mean, None without words.
         vector: (dim,) float32 unit vector of the words, None without words or embedding model.
+        output: (width + 1,) float32, what the words come out of the text model by, then -1; None
+            without words, or where it read no item.
         model: the text model, None without one.
         history: the newest of the user's past, oldest first; empty for a newcomer.
         crowd: what all users took, None where nothing is known of any.
@@ -87,6 +89,7 @@ class Question:
     having: Callable[[Sequence[Filter]], U8]
     need: Need | None = None
     vector: F32 | None = None
+    output: F32 | None = None
     model: TextModel | None = None
     history: Sequence[Past] = ()
     crowd: Crowd | None = None

@@ -58,9 +58,8 @@ class ExplainTask(Task[Asked, Explanation]):
             raise ValueError(f"explain is asked about {len(ask.items)} items; give one")
         context = self.context
         item = context.catalog.item(ask.items[0])
-        embeds = context.weights.asks("dense")
         question = context.questions.ask(
-            ask.text, ask.user, ask.history, ask.where, include_seen=True, embeds=embeds
+            ask.text, ask.user, ask.history, ask.where, include_seen=True, asks=context.weights.asks
         )
         row = context.catalog.idx(item.item_id)
         # What is explained is never one of its own reasons.

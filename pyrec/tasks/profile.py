@@ -140,7 +140,9 @@ class ProfileTask(Task[Asked, Profile]):
     def _expected(self, user: str) -> dict[tuple[str, str], float]:
         """Return the share of each value in what would be recommended."""
         ranker: Ranker = self.context.weights.ranker
-        question = self.context.questions.ask("", user, (), (), include_seen=False, embeds=False)
+        question = self.context.questions.ask(
+            "", user, (), (), include_seen=False, asks=lambda _: False
+        )
         pool = ranker.answers(question)
         if not len(pool):
             return {}

@@ -94,7 +94,7 @@ class RecommendTask(Task[Asked, Slate]):
                 ask.history,
                 ask.where,
                 include_seen=ask.include_seen,
-                embeds=self.context.weights.asks("dense"),
+                asks=self.context.weights.asks,
             )
         question.prompts = self.context.prompts
         wished = question.need.n if question.need else None

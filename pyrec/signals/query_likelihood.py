@@ -1,0 +1,43 @@
+"""What the text model would say of an item: how likely it finds the words asked for.
+
+    score = mean over the words' tokens of log P(token | the item and "Tags:")
+
+`pyrec index` reads each item once by the text model (`state_reader.py`); a question then costs an
+inner product an item. It knows of items what stands nowhere in the catalog, as far as the model has
+read of them.
+Source: Ponte and Croft, 1998, "A Language Modeling Approach to Information Retrieval"; by a model's
+next token: Zhuang et al., 2024, "PromptReps".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyrec.signals.base import F32, CatalogSignal, Question
+from pyrec.signals.behavior import likelihoods
+from pyrec.types import Item
+
+
+STRONG = 5.0
+
+
+class QueryLikelihood(CatalogSignal):
+    """How likely the words are, as `behavior.likelihoods` puts it; NaN for what was not read."""
+
+    name = "query_likelihood"
+
+    def scores(self, question: Question) -> F32 | None:
+        """Score all; None without words, or where nothing was read."""
+        if question.output is None:
+            return None
+        found = question.index.states_by(question.output)
+        known = ~np.isnan(found)
+        if not known.any():
+            return None
+        mean, spread = found[known].mean(), found[known].std()
+        scores: F32 = np.maximum((found - mean) / max(STRONG * float(spread), 1e-6), 0.0)
+        return scores
+
+    def why(self, question: Question, item_idx: int, item: Item) -> str:
+        """Name what was asked for."""
+        return question.need.text if question.need else ""
