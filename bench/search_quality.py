@@ -25,7 +25,7 @@ from pyrec.bootstrap import paired_bootstrap
 from pyrec.ranking import LEARNED
 from pyrec.signals.titles import Titles
 
-L2 = 1e-3
+L2 = 1e-4
 
 
 def main() -> None:
@@ -65,6 +65,9 @@ def main() -> None:
         only = [m == n for m in range(len(names))]
         alone = cross_validate(collected, names, only, l2=L2)
         rows.append([f"{name} alone, same pool", *(float(r.mean()) for r in alone)])
+    # What a store whose questions are of one kind could learn, where one theta has to serve all.
+    own = [cross_validate([each], names, everything, l2=L2)[0] for each in collected]
+    rows.insert(1, ["weights of this set alone", *(float(r.mean()) for r in own)])
     table("Quality, cross-validated", head, rows)
     rows = []
     earns = []

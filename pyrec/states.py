@@ -59,8 +59,9 @@ class States:
         """Return what words come out of the text model by.
 
         Returns:
-            (width + 1,) float32, the mean over the tokens of the words, then -1 for the total; None
-            without a text model.
+            (width + 1,) float32, which times a state gives the sum over the words of their mean log
+            P, each counted by its share of words that are one token: the model foretells the first
+            piece of a word, not how it goes on. None without a text model.
         """
         model = self._models.text()
         if model is None:
@@ -68,5 +69,5 @@ class States:
         lead = str(self._prompts.table(language, "states")["lead"])
         words = text[:N_ASKED].split()
         tokens = np.concatenate([model.tokenize(lead + word) for word in words])
-        mean = model.output_rows(tokens.tolist()).mean(axis=0)
-        return np.append(mean, np.float32(-1.0)).astype(np.float32)
+        mean = np.append(model.output_rows(tokens.tolist()).mean(axis=0), -1.0)
+        return (mean * len(words) / len(tokens)).astype(np.float32)

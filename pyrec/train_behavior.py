@@ -331,12 +331,16 @@ class BehaviorTraining:
         from pyrec.behavior.export import export
 
         network = fitted.network
-        rows, scales = quantize(network.rows().detach().numpy())
+        whole = network.rows().detach().numpy()
+        rows, scales = quantize(whole)
+        counts = np.bincount(told.streams.item, minlength=len(told.item_ids))
+        rare = whole[: len(counts)][counts <= np.quantile(counts, 0.1)]
         table = ContentTable(
             words,
             network.words.detach().numpy(),
             center,
             network.projection.detach().numpy(),
+            float(np.linalg.norm(rare, axis=1).mean()),
         )
         state = BehaviorState(
             export(network),

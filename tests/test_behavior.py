@@ -321,6 +321,7 @@ def state(made):
         np.eye(2, made.config.width, dtype=np.float32),
         np.empty(0, np.float32),
         np.empty((0, made.config.width), np.float32),
+        2.0,
     )
     ids = tuple(f"i{n}" for n in range(made.n_items))
     body = export(made)

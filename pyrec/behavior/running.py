@@ -110,7 +110,7 @@ class Behavior:
         center = self.state.table.center[: None if self._uses_vectors else 0]
         content = content_of(terms, index, fresh, self.state.table.words, center)
         fresh = fresh[content.described]
-        vectors = self.state.table.rows_of(content)[content.described]
+        vectors = self.state.table.new_rows(content)[content.described]
         first = self.model.n_vocab
         self.model.extend(*quantize(vectors))
         tokens[fresh] = np.arange(first, first + len(fresh), dtype=np.int32)

@@ -67,6 +67,7 @@ class BehaviorState:
             "format": FORMAT,
             "item_ids": self.item_ids,
             "actions": self.actions,
+            "row_length": self.table.length,
             "embedding": self.embedding,
             "config": vars(self.config),
             "reached": self.reached,
@@ -114,6 +115,7 @@ class BehaviorState:
                 data["words"].astype(np.float32) * data["word_scales"][:, None],
                 data["center"],
                 data["projection"].astype(np.float32),
+                facts["row_length"],
             )
             return cls(
                 data["body"].tobytes(),

@@ -1,6 +1,6 @@
 """What the text model would say of an item: how likely it finds the words asked for.
 
-    score = mean over the words' tokens of log P(token | the item and "Tags:")
+    score = sum over the words of log P(word | the item and "Tags:")      (`states.py`)
 
 `pyrec index` reads each item once by the text model (`state_reader.py`); a question then costs an
 inner product an item. It knows of items what stands nowhere in the catalog, as far as the model has
@@ -18,9 +18,6 @@ from pyrec.signals.behavior import likelihoods
 from pyrec.types import Item
 
 
-STRONG = 5.0
-
-
 class QueryLikelihood(CatalogSignal):
     """How likely the words are, as `behavior.likelihoods` puts it; NaN for what was not read."""
 
@@ -31,12 +28,7 @@ class QueryLikelihood(CatalogSignal):
         if question.output is None:
             return None
         found = question.index.states_by(question.output)
-        known = ~np.isnan(found)
-        if not known.any():
-            return None
-        mean, spread = found[known].mean(), found[known].std()
-        scores: F32 = np.maximum((found - mean) / max(STRONG * float(spread), 1e-6), 0.0)
-        return scores
+        return None if np.isnan(found).all() else likelihoods(found, question.mask)
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Name what was asked for."""
