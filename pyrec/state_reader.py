@@ -24,6 +24,8 @@ N_TEXTS = 32
 """How many texts are read at once: more are no faster on two cores, and take memory."""
 N_TOKENS = 96
 """Of one text, beside what all have in common; its middle is left out where there are more."""
+N_COMMON = 400
+"""Tokens that texts may have in common."""
 
 
 class StateReader(Model):
@@ -43,7 +45,7 @@ class StateReader(Model):
             self.close()
             raise ModelError(f"{self.path.name} has an encoder; states are read of decoders")
         params = llama.llama_context_default_params()
-        params.n_ctx = 512 + N_TEXTS * N_TOKENS
+        params.n_ctx = N_COMMON + N_TEXTS * N_TOKENS
         params.n_batch = N_TEXTS * N_TOKENS
         params.n_ubatch = 256
         params.n_seq_max = 1 + N_TEXTS
@@ -61,7 +63,7 @@ class StateReader(Model):
             (n, width + 1) float32: the state after each text, then its log_total.
         """
         with self.lock:
-            tokens = [self.tokenize(text, start=True).tolist() for text in texts]
+            tokens = [self.tokenize(text or " ", start=True).tolist() for text in texts]
             parts = [
                 self._read(tokens[begin : begin + N_TEXTS])
                 for begin in range(0, len(tokens), N_TEXTS)
@@ -118,7 +120,7 @@ class StateReader(Model):
 
 def _common(texts: Sequence[Sequence[int]]) -> list[int]:
     """Return how all texts begin, their last tokens left out."""
-    n = min(map(len, texts)) - 1
+    n = min(N_COMMON, *(len(text) - 1 for text in texts))
     first = texts[0]
     for text in texts[1:]:
         n = next((i for i in range(n) if text[i] != first[i]), n)

@@ -38,8 +38,18 @@ def vectors(store, toy_catalog):
 
 
 @pytest.fixture
-def ask(toy_catalog, vectors):
-    index = follow(None, toy_catalog, vectors)
+def states(store, toy_catalog):
+    def read(texts):
+        return np.hstack([toy_embed(texts), np.ones((len(texts), 1), np.float32)])
+
+    states = Vectors(store, toy_catalog, "toy, states")
+    assert sum(states.compute(read)) == len(TOY_ITEMS)
+    return states
+
+
+@pytest.fixture
+def ask(toy_catalog, vectors, states):
+    index = follow(None, toy_catalog, vectors, states)
 
     def ask(text="", past=(), mask=None):
         rows = toy_catalog.idxs(past)
@@ -52,6 +62,7 @@ def ask(toy_catalog, vectors):
             toy_catalog.mask,
             Need(text, terms, (Phrase("running shoes", 0.7),)) if text else None,
             toy_embed([text])[0] if text else None,
+            np.append(toy_embed([text])[0], np.float32(-1.0)) if text else None,
             ScriptedModel() if text else None,
             [Past(int(r), 1.0, t, t) for r, t in zip(rows, titles, strict=True)],
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gguf
 import numpy as np
 import pytest
@@ -46,9 +48,11 @@ def test_texts_are_read_alike_alone_together_and_again(reader):
     assert together.shape == (45, reader.width + 1)
     alone = np.concatenate([reader.read([text]) for text in TEXTS])
     for n, state in enumerate(together):
-        assert cosine(state[:-1], alone[n % 3, :-1]) > 0.999
+        # Of more texts at once llama.cpp rounds otherwise.
+        assert cosine(state[:-1], alone[n % 3, :-1]) > 0.995
     assert cosine(alone[0, :-1], alone[1, :-1]) < 0.99
     assert reader.read([]).shape == (0, reader.width + 1)
+    assert np.isfinite(reader.read([""])).all()
 
 
 def cosine(a, b):
@@ -57,10 +61,11 @@ def cosine(a, b):
 
 @pytest.mark.model
 def test_the_end_of_a_long_text_is_read(reader):
-    long = "very " * 10 * N_TOKENS
+    long = "one two three " * 3 * N_TOKENS
     texts = [f"{long}{title}\nTags:" for title in ("Trail running shoes", "Steel frying pan")]
-    one, other = reader.read(["", *texts])[1:, :-1]
-    assert cosine(one, other) < 0.99
+    for others in ([], ["Some other thing\nTags:"]):  # what all have in common is not cut
+        one, other = reader.read([*others, *texts])[-2:, :-1]
+        assert cosine(one, other) < 0.99
 
 
 def test_an_encoder_decoder_is_refused(tmp_path):
@@ -126,13 +131,14 @@ def steps(rec):
 @pytest.mark.model
 def test_what_the_model_knows_of_an_item_finds_it_though_it_stands_nowhere(films):
     films.use_theta({"query_likelihood": [1.0, 1.0]})
-    assert len(films.recommend("superhero")) == 0 or not reasons(films.recommend("superhero"))
+    assert not reasons(films.recommend("superhero"))
     assert steps(films) == [(4, 4)]
     slate = films.recommend("superhero")
     assert slate[0].item_id == FILMS[0]
-    assert slate[0].reasons[0] == pyrec.Reason("query_likelihood", 1.0, "superhero")
+    reason = slate[0].reasons[0]
+    assert (reason.signal, reason.text) == ("query_likelihood", "superhero")
     assert films.recommend("iceberg")[0].item_id == FILMS[1]
-    assert films.recommend("superhero", where=[f"id!={FILMS[0]}"], k=1)[0].item_id != FILMS[0]
+    assert films.recommend("superhero", where=[f"item_id!={FILMS[0]}"], k=1)[0].item_id != FILMS[0]
 
 
 def reasons(slate):
@@ -151,7 +157,7 @@ def test_only_what_changed_is_read_again(films):
 
 @pytest.mark.model
 def test_another_wording_is_another_reading(films):
-    path = films.store.path
+    path = Path(films.store.path)
     steps(films)
     films.close()
     own = path.parent / "own.toml"
