@@ -100,7 +100,7 @@ _LEADS = {
     "lexical": "“{}”",
     "coverage": "“{}”",
     "dense": "close in meaning",
-    "query_likelihood": "the model expects “{}” of it",
+    "query_likelihood": "known for it",
     "content": "like {}",
     "dense_history": "like {}",
     "popular": "{}",
