@@ -88,8 +88,12 @@ def write(train: list, names: list[str], keep: list[bool]) -> None:
     fitted = fit(train, names, keep, L2)
     path = ROOT / "pyrec" / "prior.json"
     kept = json.loads(path.read_text())
+    said = np.any([np.any(np.nan_to_num(e.values) > 0, axis=0) for e in train], axis=0)
+    speaks = dict(zip(names, said, strict=True))
     for name, row in fitted.as_dict().items():
-        if name not in LEARNED:  # no question here has a history: those are history_prior.py's
+        # No question here has a history: those are history_prior.py's, and what never spoke here
+        # keeps the weight that it has by hand.
+        if name not in LEARNED and speaks[name]:
             kept["theta"][name] = [round(w, 4) for w in row]
     path.write_text(json.dumps(kept, indent=2) + "\n")
     print(f"wrote {path}")

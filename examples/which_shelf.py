@@ -46,7 +46,7 @@ class WhichShelf(Task[Question, list[Shelf]]):
     def encode(self, ask: Ask) -> Question:
         """Encode the question as recommending does."""
         return self.context.questions.ask(
-            ask.text, ask.user, (), ask.where, include_seen=True, embeds=False
+            ask.text, ask.user, (), ask.where, include_seen=True, asks=lambda signal: False
         )
 
     def answers(self, x: Question) -> Answers:
