@@ -83,15 +83,12 @@ def fit(
 
 
 def _balanced(train: Sequence[Evidence]) -> list[Evidence]:
-    """Keep at most 60 questions of a set, so that no set outvotes the others.
-
-    Of `known`, which is ours and only keeps watch, a third.
-    """
+    """Keep at most 60 questions of a set, so that no set outvotes the others."""
     kept: dict[str, int] = {}
     found = []
     for evidence in train:
         kept[evidence.set_name] = kept.get(evidence.set_name, 0) + 1
-        if kept[evidence.set_name] <= (20 if evidence.set_name == "known" else 60):
+        if kept[evidence.set_name] <= 60:
             found.append(evidence)
     return found
 

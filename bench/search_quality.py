@@ -5,8 +5,9 @@
 
 Every figure is cross-validated by question (5 folds): theta is fitted on the other questions of all
 sets together; two sets are also asked without a text model. An ablation fits again without the
-signal; its worth is the paired difference with a 95% bootstrap interval. A signal whose interval
-lies above zero in no set gets weight zero.
+signal; its worth is the paired difference with a 95% bootstrap interval, with the one theta that has
+to serve all sets and with weights of each set alone. A signal whose interval lies above zero in none
+of these gets weight zero.
 """
 
 from __future__ import annotations
@@ -69,16 +70,21 @@ def main() -> None:
     own = [cross_validate([each], names, everything, l2=L2)[0] for each in collected]
     rows.insert(1, ["weights of this set alone", *(float(r.mean()) for r in own)])
     table("Quality, cross-validated", head, rows)
-    rows = []
-    earns = []
+    rows, alone, earns = [], [], []
     for n, name in enumerate(names):
         without = [m != n for m in range(len(names))]
         less = cross_validate(collected, names, without, l2=L2)
+        own_less = [cross_validate([each], names, without, l2=L2)[0] for each in collected]
         rng = np.random.default_rng(0)
         cells = [paired_bootstrap(a, b, rng) for a, b in zip(full, less, strict=True)]
-        earns.append(name in BY_HAND or any(c.low > 0 for c in cells))
-        rows.append([name, *(f"{c.mean:+.3f} [{c.low:+.3f} {c.high:+.3f}]" for c in cells)])
+        of_own = [paired_bootstrap(a, b, rng) for a, b in zip(own, own_less, strict=True)]
+        earns.append(name in BY_HAND or any(c.low > 0 for c in [*cells, *of_own]))
+        for shown, found in ((rows, cells), (alone, of_own)):
+            told = (f"{c.mean:+.3f} [{c.low:+.3f} {c.high:+.3f}]" for c in found)
+            if any(c.mean for c in found):
+                shown.append([name, *told])
     table("What each signal adds to the others (all minus without it)", head, rows)
+    table("The same with weights of each set alone", head, alone)
     if arguments.write:
         write([e for _, evidence in collected for e in evidence], names, earns)
 
