@@ -6,8 +6,8 @@
 Every figure is cross-validated by question (5 folds): theta is fitted on the other questions of all
 sets together; two sets are also asked without a text model. An ablation fits again without the
 signal; its worth is the paired difference with a 95% bootstrap interval, with the one theta that
-serves all sets and with weights of each set alone. A signal whose interval lies above zero in none of
-these gets weight zero.
+serves all sets and with weights of each set alone. A signal whose interval lies above zero in none
+of these gets weight zero.
 """
 
 from __future__ import annotations
