@@ -175,6 +175,7 @@ def _models() -> Iterator[Finding]:
 
 
 def _database(db: Path) -> Iterator[Finding]:
+    from pyrec import manifest
     from pyrec.catalog import Catalog
     from pyrec.loaded import AUTO, LoadedModels
     from pyrec.prompts import Prompts
@@ -205,7 +206,8 @@ def _database(db: Path) -> Iterator[Finding]:
         states = States(store, catalog, models, Prompts()).of(catalog.language)
         for what, read, model in (
             ("vectors", Vectors(store, catalog, name) if name else None, name),
-            ("states", states, models.text_name),
+            # Of others it is not known before they are asked whether they can.
+            ("states", states if models.text_name in manifest.load() else None, models.text_name),
         ):
             if read is not None:
                 n_missing = read.n_missing()

@@ -29,7 +29,7 @@ class Index:
     Attributes:
         version: the catalog's version that this is.
         vectors_version: which state of the vectors this is.
-        states_version: which state of the text model's reading this is.
+        states_version: by whom and in which wording, and which state of that reading this is.
         language: what the catalog is analyzed as, a code of `text.LANGUAGES`.
         text: the inverted index of all searchable words.
         live: (n_items,) uint8, 0 for removed items.
@@ -41,7 +41,7 @@ class Index:
 
     version: int
     vectors_version: int
-    states_version: int
+    states_version: tuple[str, int]
     language: str
     text: _core.InvertedIndex
     live: U8
@@ -89,7 +89,11 @@ class Index:
         found = np.full(self.n_items, np.nan, np.float32)
         read = self.states
         if read.rows.shape[1] == len(output):
-            values = _core.inner_int8(read.rows, read.scales, np.ascontiguousarray(output), None)
+            # The kernel takes the query as int8, whose steps the last number would make too large.
+            of_state = output.copy()
+            of_state[-1] = 0.0
+            values = _core.inner_int8(read.rows, read.scales, of_state, None)
+            values += read.rows[:, -1] * read.scales * output[-1]
             inside = read.item_idx < self.n_items
             found[read.item_idx[inside]] = values[inside]
         return found
@@ -114,7 +118,7 @@ def follow(
     """
     version = catalog.version
     vectors_version = vectors.version if vectors else 0
-    states_version = states.version if states else 0
+    states_version = (states.model, states.version) if states else ("", 0)
     versions = (version, vectors_version, states_version)
     if last is not None and versions == (last.version, last.vectors_version, last.states_version):
         return last
@@ -130,7 +134,10 @@ def follow(
         live = np.ascontiguousarray(catalog.live()[: text.n_items])
         numbers = catalog.numbers("popularity")[: text.n_items]
         popularity = numbers.astype(np.float32)
-    matrix, scales, has_vector = _vectors(vectors, len(live))
+    if last is not None and (last.version, last.vectors_version) == versions[:2]:
+        matrix, scales, has_vector = last.matrix, last.scales, last.has_vector
+    else:
+        matrix, scales, has_vector = _vectors(vectors, len(live))
     if last is not None and last.states_version == states_version:
         read = last.states
     else:

@@ -8,10 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
+from pyrec.errors import ModelFileError
+from pyrec.lm import LanguageModel
 from pyrec.loaded import LoadedModels
 from pyrec.phrasebook import Phrasebook
 from pyrec.prompts import Prompt
+from pyrec.state_reader import StateReader
 from pyrec.vectors import Embed, Vectors
+
+_PROBE = "Once upon a time there was"
 
 
 @dataclass(frozen=True)
@@ -54,17 +61,34 @@ def embed_items(
 def read_states(
     states: Vectors, models: LoadedModels, n_items: int | None
 ) -> Iterator[IndexProgress]:
-    """Let the text model read items that it did not yet, until it read n_items or all of them."""
+    """Let the text model read items that it did not yet, until it read n_items or all of them.
+
+    A model whose logits are not its states times the rows of a matrix that can be read, as of one
+    with an encoder or with logits that are scaled, goes without.
+    """
     total = _missing(states, n_items)
     model = models.text() if total > 0 else None
-    if model is None or not model.reads_two:  # an encoder-decoder has no such states
+    if model is None or not model.reads_two:
         return
-    model.output_rows([0])  # else nothing could ask what is read
     reader = models.state_reader()
     try:
+        if not _agree(reader, model):
+            return
         yield from _compute(states, reader.read, "states", total)
     finally:
         reader.close()
+
+
+def _agree(reader: StateReader, model: LanguageModel) -> bool:
+    """Tell whether a state says of the likeliest token what the model says."""
+    state = reader.read([_PROBE])[0]
+    logits = model.prompt(model.tokenize(_PROBE, start=True)).astype(np.float64)
+    best = int(logits.argmax())
+    try:
+        found = float(model.output_rows([best])[0] @ state[:-1] - state[-1])
+    except ModelFileError:
+        return False
+    return abs(found - float(logits[best] - np.logaddexp.reduce(logits))) < 1.0
 
 
 def _missing(vectors: Vectors, n_items: int | None) -> int:

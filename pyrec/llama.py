@@ -1,8 +1,8 @@
 """Everything that text and embedding models share of llama.cpp: loading, contexts, batches.
 
 The only module that imports llama_cpp, and only its low-level functions: `llama_cpp.Llama` can
-neither set the number of sequences nor leave unused logits uncomputed. `lm.py` and `embedder.py`
-build on `Model`; `model_install.py` requantizes.
+neither set the number of sequences nor leave unused logits uncomputed. `lm.py`, `embedder.py`
+and `state_reader.py` build on `Model`; `model_install.py` requantizes.
 Source: `llama.h` of llama.cpp, as wrapped by `llama_cpp.llama_cpp`.
 """
 

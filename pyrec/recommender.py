@@ -108,7 +108,7 @@ class Recommender(People):
         Nothing is done until the result is walked. What is done is kept, batch by batch.
 
         Args:
-            n_vectors: stop where so many items have a vector, in the order they were imported;
+            n_vectors: stop where each model read so many items, in the order they were imported;
                 None for all.
         """
         self._book.refresh()

@@ -59,15 +59,18 @@ class States:
         """Return what words come out of the text model by.
 
         Returns:
-            (width + 1,) float32, which times a state gives the sum over the words of their mean log
-            P, each counted by its share of words that are one token: the model foretells the first
-            piece of a word, not how it goes on. None without a text model.
+            (width + 1,) float32, which times a state gives the mean of log P over the tokens, times
+            words / tokens: words that are one token each count in full, and the more pieces a word
+            is written in, the less the next token says of it. None without a text model, or where
+            nothing is left of the words.
         """
         model = self._models.text()
         if model is None:
             return None
         lead = str(self._prompts.table(language, "states")["lead"])
         words = text[:N_ASKED].split()
-        tokens = np.concatenate([model.tokenize(lead + word) for word in words])
+        tokens = np.concatenate([np.empty(0, np.int32), *(model.tokenize(lead + w) for w in words)])
+        if not len(tokens):
+            return None
         mean = np.append(model.output_rows(tokens.tolist()).mean(axis=0), -1.0)
         return (mean * len(words) / len(tokens)).astype(np.float32)

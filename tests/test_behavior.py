@@ -7,7 +7,14 @@ import pytest
 
 import pyrec
 from pyrec.behavior.config import BehaviorConfig
-from pyrec.behavior.content import Content, center_of, choose_words, content_of, read_terms
+from pyrec.behavior.content import (
+    Content,
+    ContentTable,
+    center_of,
+    choose_words,
+    content_of,
+    read_terms,
+)
 from pyrec.behavior.export import export
 from pyrec.behavior.fit import fit
 from pyrec.behavior.model import BehaviorModel
@@ -314,8 +321,6 @@ def store_of_words():
 
 def state(made):
     rows, scales = quantize(made.rows().detach().numpy())
-    from pyrec.behavior.content import ContentTable
-
     table = ContentTable(
         np.array([3, 9], np.uint32),
         np.eye(2, made.config.width, dtype=np.float32),
@@ -329,6 +334,21 @@ def state(made):
     return BehaviorState(
         body, ids, ("like",), rows, scales, table, "", made.config, 17, kept_back, 40
     )
+
+
+def test_rows_of_new_items_have_one_length_and_unknown_ones_none(store_of_words):
+    index, terms = store_of_words
+    rows = np.arange(4, dtype=np.int32)
+    words = choose_words(terms, rows, 100)
+    content = content_of(terms, index, rows, words, np.empty(0, np.float32))
+    table = ContentTable(
+        words,
+        np.arange(1, 2 * len(words) + 1, dtype=np.float32).reshape(-1, 2),
+        np.empty(0, np.float32),
+        np.empty((0, 2), np.float32),
+        2.0,
+    )
+    assert np.linalg.norm(table.new_rows(content), axis=1) == pytest.approx([2.0, 2.0, 2.0, 0.0])
 
 
 def test_a_state_comes_back_as_it_was_packed():

@@ -62,9 +62,9 @@ def ask(toy_catalog, vectors, states):
             toy_catalog.mask,
             Need(text, terms, (Phrase("running shoes", 0.7),)) if text else None,
             toy_embed([text])[0] if text else None,
-            np.append(toy_embed([text])[0], np.float32(-1.0)) if text else None,
             ScriptedModel() if text else None,
             [Past(int(r), 1.0, t, t) for r, t in zip(rows, titles, strict=True)],
+            output=np.append(toy_embed([text])[0], np.float32(-1.0)) if text else None,
         )
 
     return ask

@@ -11,9 +11,11 @@ from model_samples import real_model, write_llama
 from tiny_t5 import write_t5
 
 import pyrec
+from pyrec import vectors
 from pyrec.errors import ModelError, ModelFileError
 from pyrec.gguf_header import read_header
 from pyrec.lm import LanguageModel
+from pyrec.prompts import one_line
 from pyrec.state_reader import N_TOKENS, StateReader
 from pyrec.token_rows import TokenRows
 
@@ -50,6 +52,7 @@ def test_texts_are_read_alike_alone_together_and_again(reader):
     for n, state in enumerate(together):
         # Of more texts at once llama.cpp rounds otherwise.
         assert cosine(state[:-1], alone[n % 3, :-1]) > 0.995
+        assert state[-1] == pytest.approx(alone[n % 3, -1], abs=0.5)
     assert cosine(alone[0, :-1], alone[1, :-1]) < 0.99
     assert reader.read([]).shape == (0, reader.width + 1)
     assert np.isfinite(reader.read([""])).all()
@@ -151,7 +154,8 @@ def test_only_what_changed_is_read_again(films):
     films.add_items([{"id": FILMS[3], "title": "The Little Mermaid (1989)"}])
     assert steps(films) == [(1, 1)]
     films.use_theta({"query_likelihood": [1.0, 1.0]})
-    assert films.recommend("ocean princess", k=1)[0].item_id == FILMS[3]
+    found = [s.item_id for s in films.recommend("disney", k=2)]
+    assert set(found) == {FILMS[2], FILMS[3]}
 
 
 @pytest.mark.model
@@ -165,3 +169,39 @@ def test_another_wording_is_another_reading(films):
         assert steps(rec) == [(4, 4)]
         rec.use_theta({"query_likelihood": [1.0, 1.0]})
         assert rec.recommend("superhero", k=1)[0].item_id == FILMS[0]
+
+
+@pytest.mark.model
+def test_what_is_kept_says_what_was_read(films):
+    steps(films)
+    index, states = films.questions.current(), films.questions.current().states
+    output = films._states.output("superhero", index.language)
+    reader = StateReader(real_model(MODEL))
+    wording = films.prompts.table("en", "states")["text"]
+    read = reader.read([wording.replace("{item}", title) for title in map(one_line, FILMS)])
+    reader.close()
+    assert index.states_by(output) == pytest.approx(read @ output, abs=0.3)
+    assert len(states.item_idx) == 4
+    assert np.isnan(index.states_by(output[:-1])).all()  # of another model
+
+
+@pytest.mark.model
+def test_a_removed_item_is_gone_and_a_stopped_reading_goes_on(films, monkeypatch):
+    monkeypatch.setattr(vectors, "BATCH", 3)
+    for at in films.index():
+        if at.step == "states":
+            break
+    assert steps(films) == [(1, 1)]
+    films.remove_items([FILMS[0]])
+    films.use_theta({"query_likelihood": [1.0, 1.0]})
+    assert FILMS[0] not in [s.item_id for s in films.recommend("superhero", k=4)]
+    assert steps(films) == []
+
+
+@pytest.mark.model
+def test_a_model_that_says_otherwise_than_its_states_reads_no_items(films, monkeypatch):
+    rows = LanguageModel.output_rows
+    monkeypatch.setattr(LanguageModel, "output_rows", lambda *a: rows(*a) / 2)
+    assert steps(films) == []
+    monkeypatch.setattr(gguf, "dequantize", not_implemented)
+    assert steps(films) == []

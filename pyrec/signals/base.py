@@ -56,8 +56,6 @@ class Question:
         having: conditions to the rows that meet them, (n_items,) uint8 or longer.
         need: what the words mean, None without words.
         vector: (dim,) float32 unit vector of the words, None without words or embedding model.
-        output: (width + 1,) float32, what the words come out of the text model by, then -1; None
-            without words, or where it read no item.
         model: the text model, None without one.
         history: the newest of the user's past, oldest first; empty for a newcomer.
         crowd: what all users took, None where nothing is known of any.
@@ -81,6 +79,8 @@ class Question:
         avoid: what is to be kept away: values of columns, or words.
         want: values that the user said they like.
         prompts: the wording of what the text model is asked.
+        output: (width + 1,) float32, what the words come out of the text model by, then what its
+            total counts; None without words, or where it read no item.
     """
 
     index: Index
@@ -89,7 +89,6 @@ class Question:
     having: Callable[[Sequence[Filter]], U8]
     need: Need | None = None
     vector: F32 | None = None
-    output: F32 | None = None
     model: TextModel | None = None
     history: Sequence[Past] = ()
     crowd: Crowd | None = None
@@ -110,6 +109,7 @@ class Question:
     avoid: Sequence[Phrase] = ()
     want: Sequence[Phrase] = ()
     prompts: Prompts = field(default_factory=Prompts, repr=False)
+    output: F32 | None = None
 
     @property
     def has_words(self) -> bool:

@@ -1,6 +1,6 @@
 """What the text model would say of an item: how likely it finds the words asked for.
 
-    score = sum over the words of log P(word | the item and "Tags:")      (`states.py`)
+    score = words / tokens . mean over the tokens of log P(token | the item and "Tags:")
 
 `pyrec index` reads each item once by the text model (`state_reader.py`); a question then costs an
 inner product an item. It knows of items what stands nowhere in the catalog, as far as the model has
