@@ -154,8 +154,7 @@ def test_only_what_changed_is_read_again(films):
     films.add_items([{"id": FILMS[3], "title": "The Little Mermaid (1989)"}])
     assert steps(films) == [(1, 1)]
     films.use_theta({"query_likelihood": [1.0, 1.0]})
-    found = [s.item_id for s in films.recommend("disney", k=2)]
-    assert set(found) == {FILMS[2], FILMS[3]}
+    assert films.recommend("princess", k=1)[0].item_id == FILMS[3]
 
 
 @pytest.mark.model
