@@ -268,7 +268,7 @@ def exported(names: list[str]) -> None:
                 continue
             with torch.no_grad():
                 hidden = network(matrix[torch.tensor(read)][None])[0, -1]
-                scores = matrix @ hidden
+                scores = network.config.temperature * matrix @ hidden + network.bias
             for system, values in (
                 ("float32", scores[: len(place)].numpy()),
                 ("kept", logits[place]),

@@ -331,16 +331,16 @@ class BehaviorTraining:
         from pyrec.behavior.export import export
 
         network = fitted.network
-        whole = network.rows().detach().numpy()
-        rows, scales = quantize(whole)
+        rows, scales = quantize(network.raw_rows().detach().numpy())
+        bias = network.bias.detach().numpy()
         counts = np.bincount(told.streams.item, minlength=len(told.item_ids))
-        rare = whole[: len(counts)][counts <= np.quantile(counts, 0.1)]
+        rare = bias[: len(counts)][counts <= np.quantile(counts, 0.1)]
         table = ContentTable(
             words,
             network.words.detach().numpy(),
             center,
             network.projection.detach().numpy(),
-            float(np.linalg.norm(rare, axis=1).mean()),
+            float(rare.mean()),
         )
         state = BehaviorState(
             export(network),
@@ -348,6 +348,7 @@ class BehaviorTraining:
             told.actions,
             rows,
             scales,
+            bias,
             table,
             self._embedding if len(center) else "",
             self._config,

@@ -11,14 +11,7 @@ N_ITEMS = 30
 COLORS = ("red", "green", "blue")
 CONFIG = TrainConfig(
     behavior=BehaviorConfig(
-        # Narrow, and so with larger steps: an inner product of few numbers grows slowly.
-        width=32,
-        feed_forward=64,
-        length=10,
-        learning_rate=3e-3,
-        batch_events=256,
-        min_steps=400,
-        epochs=6,
+        width=32, feed_forward=64, length=10, batch_events=256, min_steps=150, epochs=6
     )
 )
 

@@ -17,6 +17,7 @@ class BehaviorConfig:
         n_heads: of each attention.
         feed_forward: width inside a block.
         length: how many events a model sees at most.
+        temperature: what a cosine of hidden state and row is multiplied by, in nats.
         smoothing: share of each answer that goes to what stands near it in other histories.
         n_neighbors: among how many items that share is divided.
         dropout: share of hidden numbers that training leaves out.
@@ -36,13 +37,14 @@ class BehaviorConfig:
     n_heads: int = 1
     feed_forward: int = 512
     length: int = 50
+    temperature: float = 14.0
     smoothing: float = 0.5
     n_neighbors: int = 50
     dropout: float = 0.3
     action_weight: float = 0.2
     learning_rate: float = 1e-3
     batch_events: int = 1024
-    epochs: int = 18
+    epochs: int = 12
     min_steps: int = 400
     patience: int = 3
     max_full: int = 24_000

@@ -145,28 +145,17 @@ class ContentTable:
         rows: (n_words, width) float32, a row for each of them.
         center: (dim,) float32.
         projection: (dim, width) float32.
-        length: of the row of an item that hardly anybody took.
+        bias: of an item that nobody took yet.
     """
 
     words: U32
     rows: F32
     center: F32
     projection: F32
-    length: float
-
-    def new_rows(self, content: Content) -> F32:
-        """Return rows of items that nobody took yet, (n, width) float32, zeros of the unknown.
-
-        Each gets the same length: how long words and vectors make a row says nothing of how often
-        an item will be taken. On Beauty .21 instead of .19 of cold items are found so.
-        """
-        rows = self.rows_of(content)
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        found: F32 = rows * np.float32(self.length) / np.maximum(lengths, np.float32(1e-6))
-        return found
+    bias: float
 
     def rows_of(self, content: Content) -> F32:
-        """Return what words and vectors add to rows, (n, width) float32, zeros of the unknown."""
+        """Return (n, width) float32, zeros where nothing is known."""
         n = len(content.ptr) - 1
         rows = np.zeros((n, self.width), np.float32)
         if content.vectors.shape[1]:

@@ -95,11 +95,13 @@ def start_from(
     weights["words"], weights["projection"] = table.rows, table.projection
     n_old = len(state.item_ids)
     rows = state.rows.astype(np.float32) * state.scales[:, None]
-    learned = weights["learned"]
+    learned, bias = weights["learned"], weights["bias"]
+    bias[:n_items] = table.bias
     # A row is what was learned of an item and what its content says; the content is known again.
     learned[:n_old] = rows[:n_old] - table.rows_of(content)[:n_old]
+    bias[:n_old] = state.bias[:n_old]
     for n, row in enumerate(range(n_old, len(rows))):
-        learned[n_items + n] = rows[row]
+        learned[n_items + n], bias[n_items + n] = rows[row], state.bias[row]
     with memory_file() as (file, path):
         file.write(state.body)
         file.flush()

@@ -131,7 +131,7 @@ class _Training:
 
     def __init__(self, network: Network, streams: Streams, config: BehaviorConfig) -> None:
         self.network, self.streams, self.config = network, streams, config
-        self.device = network.learned.device
+        self.device = network.bias.device
         near, share = neighbors(streams, config.n_neighbors)
         self._near = torch.from_numpy(near.astype(np.int64)).to(self.device)
         self._share = torch.from_numpy(share).to(self.device)
@@ -202,14 +202,16 @@ class _Training:
         rows = self.network.rows(used)
         place = x if used is None else torch.searchsorted(used, x)
         hidden = self.network(F.embedding(place, rows))[asked]
+        bias = self.network.bias if used is None else self.network.bias[used]
+        temperature = self.config.temperature
         n_used = n_items if used is None else int((used < n_items).sum())
         wanted = answers if used is None else torch.searchsorted(used, answers)
-        scores = hidden[is_item] @ rows[:n_used].T
+        scores = temperature * hidden[is_item] @ rows[:n_used].T + bias[:n_used]
         if used is not None:
             scores = scores - self._chance(used[:n_used], int(is_item.sum()))
         loss = F.cross_entropy(scores, wanted[is_item])
         if self.streams.has_actions:
-            scores = hidden[~is_item] @ rows[n_used:].T
+            scores = temperature * hidden[~is_item] @ rows[n_used:].T + bias[n_used:]
             of_actions = F.cross_entropy(scores, wanted[~is_item] - n_used)
             loss = loss + self.config.action_weight * of_actions
         return loss
@@ -282,7 +284,7 @@ def _gain(network: Network, judged: Judged) -> float:
     """
     network.eval()
     streams, config = judged.streams, network.config
-    device = network.learned.device
+    device = network.bias.device
     rows = network.rows()
     n_items = streams.n_items
     total = 0.0
@@ -300,7 +302,7 @@ def _gain(network: Network, judged: Judged) -> float:
         last = torch.tensor([len(stream) - 1 for stream in read], device=device)
         hidden = network(F.embedding(torch.from_numpy(tokens).to(device), rows))
         hidden = hidden[torch.arange(len(some), device=device), last]
-        scores = hidden @ rows[:n_items].T
+        scores = config.temperature * hidden @ rows[:n_items].T + network.bias[:n_items]
         for user, of_user in zip(some, scores, strict=True):
             taken = streams.item[streams.ptr[user] : streams.ptr[user + 1]]
             of_user[torch.from_numpy(taken.astype(np.int64)).to(device)] = -torch.inf

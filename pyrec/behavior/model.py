@@ -1,8 +1,8 @@
 """Runs the body of a behavior model through llama.cpp, behind the interface of a text model.
 
 Tokens are items and actions. Their rows go in as vectors, the last hidden state comes out, and its
-inner products with all rows (`dense.h`) are the logits. What was read of the users asked last is
-kept, so that one event more costs one token more. `running.py` calls it.
+cosines with all rows (`dense.h`) are the logits. What was read of the users asked last is kept, so
+that one event more costs one token more. `running.py` calls it.
 """
 
 from __future__ import annotations
@@ -37,16 +37,18 @@ class BehaviorModel(LanguageModel):
 
     Args:
         body: a GGUF that `export.py` wrote.
-        rows: (n_tokens, width) int8; further ones may follow by `extend`.
-        scales: (n_tokens,) float32, what each row is multiplied by.
+        rows: (n_tokens, width) int8, of any length; further ones may follow by `extend`.
+        bias: (n_tokens,) float32.
+        temperature: what a cosine is multiplied by.
         n_ctx: tokens of one history.
 
     Raises:
         ModelFileError: the body is no model, or not as wide as the rows.
     """
 
-    def __init__(self, body: bytes, rows: I8, scales: F32, n_ctx: int) -> None:
+    def __init__(self, body: bytes, rows: I8, bias: F32, temperature: float, n_ctx: int) -> None:
         self._width = rows.shape[1]
+        self._temperature = temperature
         with memory_file() as (file, path):
             file.write(body)
             file.flush()
@@ -66,21 +68,25 @@ class BehaviorModel(LanguageModel):
                 "it again with `pyrec train --behavior`"
             )
         self._rows = np.empty((0, self._width), np.int8)
+        self._bias = np.empty(0, np.float32)
         self._scales = np.empty(0, np.float32)
         self._used = dict.fromkeys(self._held, 0)
-        self.extend(rows, scales)
+        self.extend(rows, bias)
 
-    def extend(self, rows: I8, scales: F32) -> None:
+    def extend(self, rows: I8, bias: F32) -> None:
         """Add tokens after those that there are."""
+        lengths = np.linalg.norm(rows.astype(np.float32), axis=1)
+        scales = (1.0 / np.maximum(lengths, 1.0)).astype(np.float32)
         with self.lock:
             self._rows = np.concatenate([self._rows, rows])
             self._scales = np.concatenate([self._scales, scales])
+            self._bias = np.concatenate([self._bias, bias])
             self.n_vocab = len(self._rows)
 
     def cut(self, n: int) -> None:
         """Take away all tokens but the first n, and what was read of anybody."""
         with self.lock:
-            self._rows, self._scales = self._rows[:n], self._scales[:n]
+            self._rows, self._scales, self._bias = self._rows[:n], self._scales[:n], self._bias[:n]
             self.n_vocab = n
             llama.llama_memory_clear(self._memory, True)
             self._held = {slot: [] for slot in self._held}
@@ -114,13 +120,11 @@ class BehaviorModel(LanguageModel):
 
     def nearness(self, token: int, others: Sequence[int]) -> F32:
         """Return the cosines of a token's row with those of others, (len(others),) float32."""
-        rows = self._vectors([token, *others])
-        rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-6))
-        cosines: F32 = rows[1:] @ rows[0]
+        cosines: F32 = self._vectors(others) @ self._vectors([token])[0] / self._width
         return cosines
 
     def hidden(self, tokens: Tokens) -> F32:
-        """Return the hidden states after each token of a history, (n, width) float32."""
+        """Return the hidden states after each token of a history, (n, width) float32, length 1."""
         with self.lock:
             self._forget_branches()
             sequence, _ = self._source(PROMPT)
@@ -134,7 +138,7 @@ class BehaviorModel(LanguageModel):
             return self._states(len(tokens))
 
     def _vectors(self, tokens: Sequence[int]) -> F32:
-        """Return what the body reads of tokens: their rows times √width."""
+        """Return what the body reads of tokens: rows of the length √width."""
         place = np.asarray(tokens, np.int64)
         scale = self._scales[place, None] * np.float32(math.sqrt(self._width))
         vectors: F32 = self._rows[place].astype(np.float32) * scale
@@ -148,18 +152,20 @@ class BehaviorModel(LanguageModel):
         self._place(positions, sequences)
 
     def _states(self, n: int) -> F32:
-        """Return the hidden states after the last n tokens of the batch, (n, width) float32."""
+        """Return the hidden states after the last n tokens of the batch, each of length 1."""
         last = self._batch.n_tokens
         states = np.empty((n, self._width), np.float32)
         # llama.cpp gives the states of all tokens where it gives any.
         for row, place in enumerate(range(last - n, last)):
             pointer = llama.llama_get_embeddings_ith(self._ctx, place)
             states[row] = np.ctypeslib.as_array(pointer, (self._width,))
+        states /= np.maximum(np.linalg.norm(states, axis=1, keepdims=True), np.float32(1e-6))
         return states
 
     def _logits(self, n: int) -> Logits:
         states = self._states(n)
         found = np.empty((n, self.n_vocab), np.float32)
+        scales = self._scales * np.float32(self._temperature)
         for row, state in zip(found, states, strict=True):
-            row[:] = _core.inner_int8(self._rows, self._scales, state, None)
+            row[:] = _core.inner_int8(self._rows, scales, state, None) + self._bias
         return found

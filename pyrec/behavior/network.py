@@ -1,7 +1,7 @@
 """The behavior model in PyTorch: rows of tokens into a causal body, hidden states against rows.
 
-    row(item)  = learned(item) + projection . vector(item) + sum of its words' rows
-    P(next = y | tokens so far) = softmax over y of hidden . row(y)
+    row(item)  = unit(learned(item) + projection . vector(item) + sum of its words' rows)
+    P(next = y | tokens so far) = softmax over y of temperature . cos(hidden, row(y)) + bias(y)
 
 The body is the architecture `llama` (RMSNorm, rotary positions, SwiGLU), so that llama.cpp runs
 what `export.py` writes. Input and output share their rows. Source of the blocks: Touvron et al.,
@@ -93,6 +93,7 @@ class Network(nn.Module):
         learned = torch.randn(n_items + n_actions, width) * _STD
         learned[:n_items][torch.from_numpy(content.described)] = 0.0
         self.learned = nn.Parameter(learned)
+        self.bias = nn.Parameter(torch.zeros(n_items + n_actions))
         self.words = nn.Parameter(torch.randn(n_words, width) * _STD)
         dim = content.vectors.shape[1]
         self.projection = nn.Parameter(torch.randn(dim, width) * _STD)
@@ -115,7 +116,11 @@ class Network(nn.Module):
             self.register_buffer(name, torch.from_numpy(array), persistent=False)
 
     def rows(self, tokens: Tensor | None = None) -> Tensor:
-        """Return the rows of some tokens, ascending, or of all, (n, width)."""
+        """Return unit rows of some tokens, ascending, or of all, (n, width)."""
+        return F.normalize(self.raw_rows(tokens), dim=1, eps=1e-6)
+
+    def raw_rows(self, tokens: Tensor | None = None) -> Tensor:
+        """Return the same before they get length 1."""
         if tokens is None:
             rows: Tensor = self.learned
             vectors, begin, word, weight = self.vectors, self.ptr[:-1], self.word, self.weight
@@ -135,13 +140,12 @@ class Network(nn.Module):
         return rows
 
     def forward(self, x: Tensor) -> Tensor:
-        """Read rows of tokens, (n, length, width), and return the hidden states after each."""
+        """Read unit rows of tokens, (n, length, width), and return hidden states of length 1."""
         x = self.dropout(x * math.sqrt(self.config.width))
         turn = _turn(x.shape[1], self.config.width // self.config.n_heads, x.device)
         for block in self.blocks:
             x = block(x, turn)
-        hidden: Tensor = self.output_norm(x)
-        return hidden
+        return F.normalize(self.output_norm(x), dim=-1)
 
 
 def _turn(length: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:

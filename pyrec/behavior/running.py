@@ -52,8 +52,8 @@ class Behavior:
         # After the rows that were trained comes one of zeros, for what the model knows nothing of.
         self._unknown = len(state.rows)
         rows = np.concatenate([state.rows, np.zeros_like(state.rows[:1])])
-        scales = np.append(state.scales, np.float32(0.0))
-        self.model = BehaviorModel(state.body, rows, scales, length + 1)
+        bias = np.append(state.bias, np.float32(-np.inf))
+        self.model = BehaviorModel(state.body, rows, bias, state.config.temperature, length + 1)
         self._lock = self.model.lock  # one for both: lists by beam hold it and look up tokens
         self._token_of_id = {item_id: token for token, item_id in enumerate(state.item_ids)}
         self._action_of: dict[str, int] = {}
@@ -110,9 +110,11 @@ class Behavior:
         center = self.state.table.center[: None if self._uses_vectors else 0]
         content = content_of(terms, index, fresh, self.state.table.words, center)
         fresh = fresh[content.described]
-        vectors = self.state.table.new_rows(content)[content.described]
+        vectors = self.state.table.rows_of(content)[content.described]
         first = self.model.n_vocab
-        self.model.extend(*quantize(vectors))
+        self.model.extend(
+            quantize(vectors)[0], np.full(len(fresh), self.state.table.bias, np.float32)
+        )
         tokens[fresh] = np.arange(first, first + len(fresh), dtype=np.int32)
         self._token_of_id |= {ids[row]: int(tokens[row]) for row in fresh.tolist()}
 

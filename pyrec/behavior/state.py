@@ -23,7 +23,7 @@ F32 = npt.NDArray[np.float32]
 I8 = npt.NDArray[np.int8]
 I64 = npt.NDArray[np.int64]
 
-FORMAT = 2
+FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class BehaviorState:
         body: the GGUF.
         item_ids: the items it knows, tokens 0 to n_items - 1.
         actions: the tokens after them.
-        rows: (n_tokens, width) int8, each times its one of `scales` (n_tokens,) float32.
+        rows: (n_tokens, width) int8, with `scales` (n_tokens,) float32: rows before they get
+            length 1.
+        bias: (n_tokens,) float32.
         table: makes rows of items that it does not know.
         embedding: the model whose vectors the table reads; empty for none.
         config: the recipe.
@@ -48,6 +50,7 @@ class BehaviorState:
     actions: tuple[str, ...]
     rows: I8
     scales: F32
+    bias: F32
     table: ContentTable
     embedding: str
     config: BehaviorConfig
@@ -67,7 +70,7 @@ class BehaviorState:
             "format": FORMAT,
             "item_ids": self.item_ids,
             "actions": self.actions,
-            "row_length": self.table.length,
+            "table_bias": self.table.bias,
             "embedding": self.embedding,
             "config": vars(self.config),
             "reached": self.reached,
@@ -80,6 +83,7 @@ class BehaviorState:
             body=np.frombuffer(self.body, np.uint8),
             rows=self.rows,
             scales=self.scales,
+            bias=self.bias,
             kept_back=self.kept_back,
             word_hashes=self.table.words,
             words=words,
@@ -115,7 +119,7 @@ class BehaviorState:
                 data["words"].astype(np.float32) * data["word_scales"][:, None],
                 data["center"],
                 data["projection"].astype(np.float32),
-                facts["row_length"],
+                facts["table_bias"],
             )
             return cls(
                 data["body"].tobytes(),
@@ -123,6 +127,7 @@ class BehaviorState:
                 tuple(facts["actions"]),
                 data["rows"],
                 data["scales"],
+                data["bias"],
                 table,
                 facts["embedding"],
                 BehaviorConfig(**facts["config"]),
