@@ -93,11 +93,12 @@ def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 def _language(db: Database, chunk: list[Item]) -> str:
     """Choose the language of the catalog: once, unless more is coming than is there."""
+    items = {item.item_id: item for item in chunk}  # of rows with one id the last counts
     (n_items,) = db.execute("SELECT count(*) FROM main.items").fetchone()
-    if n_items > len(chunk):
+    if n_items > len(items):
         (language,) = db.execute("SELECT value FROM facts WHERE name = 'language'").fetchone()
         return str(language)
-    return main_script(item.title for item in chunk)
+    return main_script(item.title for item in items.values())
 
 
 def _stage(db: Database, chunk: list[Item], language: str) -> None:
