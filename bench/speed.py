@@ -4,20 +4,23 @@
 
 Milliseconds are medians of the recommender's own clock (`slate.ms`). Memory is what Linux counts as
 resident after questions were answered, in a process of its own. 17,472 made-up products stand for
-a catalog of that size; the first 10,000 of them for memory and start. Vectors are random: the time
-of a product of vectors does not depend on what they mean.
+a catalog of that size; the first 10,000 of them for memory and start. Vectors and what the text
+model reads are random: the time of a product of vectors does not depend on what they mean.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from common import CACHE, machine, table
 
 import pyrec
+from pyrec.states import States
 from pyrec.vectors import Vectors
 
 WORDS = [
@@ -88,18 +91,26 @@ def store(n: int) -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     with pyrec.open(path, text_model="gemma3-270m", embedding_model=None) as rec:
         rec.add_items(items(n))
-        for _ in rec.index():
-            pass
-        vectors = Vectors(rec.store, rec.catalog, "multilingual-e5-small")
+        for at in rec.index():
+            if at.step != "phrases":
+                break
+        model = rec.models.text()
+        assert model is not None, "the models of the README are here"
+        states = States(rec.store, rec.catalog, rec.models, rec.prompts).of(rec.catalog.language)
+        assert states is not None
         rng = np.random.default_rng(0)
-
-        def random_rows(texts):
-            rows = rng.normal(size=(len(texts), 384)).astype(np.float32)
-            return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-        for _ in vectors.compute(random_rows):
-            pass
+        for vectors, width in (
+            (Vectors(rec.store, rec.catalog, "multilingual-e5-small"), 384),
+            (states, model.output_rows([0]).shape[1] + 1),
+        ):
+            for _ in vectors.compute(partial(random_rows, rng, width)):
+                pass
     return path
+
+
+def random_rows(rng: np.random.Generator, width: int, texts: Sequence[str]) -> np.ndarray:
+    rows = rng.normal(size=(len(texts), width)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def milliseconds(path: Path, text: str | None, embedding: str | None) -> tuple[float, float]:

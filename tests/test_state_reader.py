@@ -204,3 +204,19 @@ def test_a_model_that_says_otherwise_than_its_states_reads_no_items(films, monke
     assert steps(films) == []
     monkeypatch.setattr(gguf, "dequantize", not_implemented)
     assert steps(films) == []
+
+
+@pytest.mark.model
+def test_a_catalog_that_turns_to_another_language_is_read_in_its_wording(films):
+    steps(films)
+    assert not np.isnan(films.questions.current().states_by(output_of(films))).any()
+    titles = ("运动鞋", "双肩包", "无线鼠标", "不锈钢炒锅", "羊毛袜子", "台灯")
+    films.add_items({"id": title, "title": title} for title in titles)
+    assert films.catalog.language == "zh"
+    assert np.isnan(films.questions.current().states_by(output_of(films))).all()
+    assert steps(films) == [(10, 10)]
+    assert not np.isnan(films.questions.current().states_by(output_of(films))).any()
+
+
+def output_of(rec):
+    return rec._states.output("superhero", rec.catalog.language)
