@@ -36,7 +36,7 @@ class Index:
         popularity: (n_items,) float32 ≥ 0, the catalog's own, NaN where it says none.
         matrix: (n_items, dim) int8 and `scales` (n_items,) float32: vectors; dim 0 without any.
         has_vector: (n_items,) uint8.
-        states: what the text model read of items (`state_reader.py`); `dim` is its width and one.
+        states: what the text model read of items (`state_reader.py`), rows of its width and one.
     """
 
     version: int

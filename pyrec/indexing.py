@@ -64,7 +64,7 @@ def read_states(
     """Let the text model read items that it did not yet, until it read n_items or all of them.
 
     A model whose logits are not its states times the rows of a matrix that can be read, as of one
-    with an encoder or with logits that are scaled, goes without.
+    with an encoder or with logits that are scaled, goes without, and `Recommender.n_read` stays 0.
     """
     total = _missing(states, n_items)
     model = models.text() if total > 0 else None
@@ -82,7 +82,8 @@ def read_states(
 def _agree(reader: StateReader, model: LanguageModel) -> bool:
     """Tell whether a state says of the likeliest token what the model says."""
     state = reader.read([_PROBE])[0]
-    logits = model.prompt(model.tokenize(_PROBE, start=True)).astype(np.float64)
+    with model.lock:
+        logits = model.prompt(model.tokenize(_PROBE, start=True)).astype(np.float64)
     best = int(logits.argmax())
     try:
         found = float(model.output_rows([best])[0] @ state[:-1] - state[-1])

@@ -124,6 +124,12 @@ class Recommender(People):
         """How many items have a vector of the embedding model in use."""
         return self._vectors.count() if self._vectors else 0
 
+    @property
+    def n_read(self) -> int:
+        """How many items the text model in use has read."""
+        states = self._states.of(self.catalog.language)
+        return states.count() if states else 0
+
     # Questions
 
     def recommend(

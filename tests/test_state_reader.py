@@ -7,11 +7,13 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from model_samples import real_model, write_llama
 from tiny_t5 import write_t5
 
 import pyrec
 from pyrec import vectors
+from pyrec.cli import main
 from pyrec.errors import ModelError, ModelFileError
 from pyrec.gguf_header import read_header
 from pyrec.lm import LanguageModel
@@ -220,3 +222,25 @@ def test_a_catalog_that_turns_to_another_language_is_read_in_its_wording(films):
 
 def output_of(rec):
     return rec._states.output("superhero", rec.catalog.language)
+
+
+@pytest.mark.model
+def test_what_was_not_read_yet_counts_as_the_middle_one(films):
+    steps(films)
+    assert films.n_read == len(FILMS)
+    films.add_items([{"id": "new", "title": "Paddington"}])
+    films.use_theta({"query_likelihood": [1.0, 1.0]})
+    slate = films.recommend("superhero", k=5)
+    assert slate[0].item_id == FILMS[0]
+    place = next(n for n, s in enumerate(slate) if s.item_id == "new")
+    assert 1 <= place <= 3  # not sunk below all that was read
+    assert not slate[place].reasons
+
+
+def test_index_says_that_a_model_reads_no_items(tmp_path):
+    model, db = write_t5(tmp_path / "t5.gguf"), str(tmp_path / "a.db")
+    with pyrec.open(db, text_model=None, embedding_model=None) as rec:
+        rec.add_items([{"id": "a", "title": "abc"}])
+    told = CliRunner().invoke(main, ["index", "--db", db, "--text-model", str(model)])
+    assert told.exit_code == 0
+    assert "reads no items" in told.stderr

@@ -103,7 +103,12 @@ def index(text_model: str, embedding_model: str, db: Path) -> None:
                 progress.update(f"{_STEPS[at.step]} by {of}", at.done, at.total, note)
         except KeyboardInterrupt:
             raise StoppedError("stopped; what is done is kept, `pyrec index` goes on") from None
-        n_items = rec.catalog.count
+        n_items, n_read = rec.catalog.count, rec.n_read
+    if models.text_name and n_items and not n_read:
+        say(
+            f"{models.text_name} reads no items: it has an encoder, or its rows are in a form that is "
+            "not known here; it still understands questions"
+        )
     if not (models.embedding_name or models.text_name):
         say("there are no models, so items are found by their words; see `pyrec models list`")
     else:

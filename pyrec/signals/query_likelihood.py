@@ -19,7 +19,10 @@ from pyrec.types import Item
 
 
 class QueryLikelihood(CatalogSignal):
-    """How likely the words are, as `behavior.likelihoods` puts it; NaN for what was not read."""
+    """How likely the words are, as `behavior.likelihoods` puts it.
+
+    What was not read yet counts as the middle one of what was: a new item must not sink for that.
+    """
 
     name = "query_likelihood"
 
@@ -28,8 +31,12 @@ class QueryLikelihood(CatalogSignal):
         if question.output is None:
             return None
         found = question.index.states_by(question.output)
-        return None if np.isnan(found).all() else likelihoods(found, question.mask)
+        read = ~np.isnan(found)
+        if not read.any():
+            return None
+        return likelihoods(np.where(read, found, np.median(found[read])), question.mask)
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
-        """Say that the model knows it."""
-        return "the text model knows it for that"
+        """Say that the model knows it, where it read it."""
+        read = item_idx in question.index.states.item_idx
+        return "the text model knows it for that" if read else ""
