@@ -106,8 +106,8 @@ def index(text_model: str, embedding_model: str, db: Path) -> None:
         n_items, n_read = rec.catalog.count, rec.n_read
     if models.text_name and n_items and not n_read:
         say(
-            f"{models.text_name} reads no items: it has an encoder, or its rows are in a form that is "
-            "not known here; it still understands questions"
+            f"{models.text_name} reads no items: it has an encoder, or its rows are in a form that "
+            "is not known here; it still understands questions"
         )
     if not (models.embedding_name or models.text_name):
         say("there are no models, so items are found by their words; see `pyrec models list`")
