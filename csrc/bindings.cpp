@@ -258,15 +258,17 @@ void register_trie(py::module_& m) {
         .def_property_readonly("first_child", node_view(&Trie::first_child))
         .def_property_readonly("n_children", node_view(&Trie::n_children))
         .def_property_readonly("answer", node_view(&Trie::answer))
+        .def_property_readonly("ahead", node_view(&Trie::ahead))
         .def_property("prior", node_view(&Trie::prior), setter(&Trie::prior, "prior"))
         .def_property("bonus", node_view(&Trie::bonus), setter(&Trie::bonus, "bonus"))
         .def(
             "set_bonus_from_answers",
-            [](Trie& self, const Array<float>& scores) {
+            [](Trie& self, const Array<float>& scores, const std::optional<Array<float>>& gain) {
                 const auto view = span(scores, "scores");
-                without_gil([&] { self.set_bonus_from_answers(view); });
+                const auto way = gain ? span(*gain, "gain") : pyrec::Span<float>{};
+                without_gil([&] { self.set_bonus_from_answers(view, way); });
             },
-            py::arg("scores").noconvert())
+            py::arg("scores").noconvert(), py::arg("gain").noconvert() = py::none())
         .def(
             "answers_at",
             [](const Trie& self, int64_t node) { return hand_over(self.answers_at(node)); },

@@ -42,7 +42,8 @@ class Trie {
         sort_answers(ptr, tokens);
         grow(ptr, tokens);
         prior.assign(token.size(), 0.0f);
-        bonus.assign(token.size(), 0.0f);
+        std::vector<float> none(n_answers(), 0.0f);
+        set_bonus_from_answers({none.data(), n_answers()});
     }
 
     // All (n_nodes).
@@ -54,6 +55,7 @@ class Trie {
     std::vector<int32_t> answer;  // the first answer that ends here, -1 where none does
     std::vector<float> prior;     // log P(token | parent) without a question; set by the caller
     std::vector<float> bonus;     // best score of the answers at or below; set by the caller
+    std::vector<int32_t> ahead;   // tokens from here to the end of that answer
 
     int64_t n_nodes() const { return static_cast<int64_t>(token.size()); }
     int64_t n_answers() const { return static_cast<int64_t>(order_.size()); }
@@ -72,25 +74,38 @@ class Trie {
         return {first, first + n_ending_[node]};
     }
 
-    // Gives each node the best score among the answers that end at it or below it.
-    void set_bonus_from_answers(Span<float> scores) {
+    // Gives each node the best score among the answers that end at it or below it, and how far it
+    // is to that answer, the nearest where several score the same. With `gain`, what each node is
+    // guessed to add on the way (n_nodes), the best is that of score and way together.
+    void set_bonus_from_answers(Span<float> scores, Span<float> gain = {}) {
         check_size(scores.size, n_answers(), "scores");
+        if (gain.data != nullptr) check_size(gain.size, n_nodes(), "gain");
         for (int64_t i = 0; i < scores.size; ++i) {
             if (scores[i] != scores[i]) {
                 throw std::invalid_argument("scores[" + std::to_string(i) +
                                             "] is nan; give each answer a number");
             }
         }
+        bonus.assign(token.size(), 0.0f);
+        ahead.assign(token.size(), 0);
         if (n_answers() == 0) return;
         for (int64_t node = n_nodes() - 1; node >= 0; --node) {
             float best = -std::numeric_limits<float>::infinity();
+            int32_t distance = n_ending_[node] > 0 ? 0 : INT32_MAX;
             for (int32_t i = 0; i < n_ending_[node]; ++i) {
                 best = std::max(best, scores[order_[first_ending_[node] + i]]);
             }
             for (int32_t i = 0; i < n_children[node]; ++i) {
-                best = std::max(best, bonus[first_child[node] + i]);
+                const int32_t child = first_child[node] + i;
+                const float value = bonus[child] + (gain.data != nullptr ? gain[child] : 0.0f);
+                const bool is_nearer = value == best && ahead[child] + 1 < distance;
+                if (value > best || is_nearer) {
+                    best = value;
+                    distance = ahead[child] + 1;
+                }
             }
             bonus[node] = best;
+            ahead[node] = distance;
         }
     }
 

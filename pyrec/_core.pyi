@@ -133,6 +133,10 @@ class Trie:
         """The first answer that ends at the node; -1 where none does. It may have children too."""
 
     @property
+    def ahead(self) -> I32:
+        """Tokens from the node to the end of the answer whose score is its `bonus`."""
+
+    @property
     def prior(self) -> F32:
         """Mean neutral log-probability of the token after its parent; 0 at first."""
 
@@ -144,8 +148,14 @@ class Trie:
 
     @bonus.setter
     def bonus(self, values: F32) -> None: ...
-    def set_bonus_from_answers(self, scores: F32) -> None:
-        """Set `bonus` from one score an answer: the highest of those at or below each node."""
+    def set_bonus_from_answers(self, scores: F32, gain: F32 | None = None) -> None:
+        """Set `bonus` and `ahead` from one score an answer: the highest at or below each node.
+
+        Args:
+            scores: (n_answers,) finite or infinite; of equal ones the nearest is meant.
+            gain: (n_nodes,), what each node is guessed to add on the way to an answer; the highest
+                is then that of score and way together. None adds nothing.
+        """
 
     def answers_at(self, node: int) -> I32:
         """Return all the answers that end at a node, ascending."""

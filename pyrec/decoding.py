@@ -1,6 +1,6 @@
 """Answers by beam search over a closed set: a trie of token sequences, walked by a text model.
 
-`AnswerTrie` holds the answers, `beam_search` generates the best of them, `node_logprobs` reads
+An `AnswerTrie` holds the answers, `beam_search` generates the best of them, `node_logprobs` reads
 them all. Tasks and the `titles` signal call these; the arithmetic of one step is `csrc/beam.h`.
 Only sequences of the trie can come out, so what is generated always exists (constrained
 decoding as in De Cao et al., Autoregressive Entity Retrieval, 2021).
@@ -9,14 +9,15 @@ decoding as in De Cao et al., Autoregressive Entity Retrieval, 2021).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from pyrec import _core
-from pyrec.errors import ContextLengthError, EmptyAnswerSpaceError
+from pyrec.answer_trie import AnswerTrie
+from pyrec.errors import ContextLengthError
 from pyrec.lm import NEUTRAL, PROMPT, TextModel, Tokens
 
 F32 = npt.NDArray[np.float32]
@@ -40,83 +41,20 @@ class BeamConfig:
         num_beams: branches kept alive after each step.
         alpha: how much of an answer's prior log-probability is taken off (0 none, 1 all: PMI).
         theta: the weight of the text model beside the trie's bonus.
-        slack: branches end that score less than the k-th best finished answer by more than this
-            times theta; what a branch may still gain is mostly less.
+        slack: how wrong a branch's score may be, in nats for one token ahead, growing with the
+            root of their number, as the sum of many small steps does. Branches end that even so
+            stay below the k-th best answer.
+        stride: how many tokens a branch goes on before all are compared again. What is ahead of
+            them is then guessed, that a token gains there what it gained on average where it was
+            read in this search, and branches stand among the k best by what they will at least be
+            worth. 0 goes to the next fork and guesses nothing.
     """
 
     num_beams: int = 5
     alpha: float = 0.0
     theta: float = 1.0
     slack: float = math.inf
-
-
-class AnswerTrie:
-    """The answers as a trie of token sequences, with a prior and a bonus on each node.
-
-    Attributes:
-        has_prior: whether `set_prior` was called.
-
-    Args:
-        sequences: the tokens of each answer; equal sequences share their end.
-
-    Raises:
-        EmptyAnswerSpaceError: no answer has a token.
-    """
-
-    def __init__(self, sequences: Sequence[Tokens]) -> None:
-        if not any(len(s) for s in sequences):
-            raise EmptyAnswerSpaceError("there is no answer to choose from: the list is empty")
-        ptr = np.zeros(len(sequences) + 1, np.int64)
-        np.cumsum([len(s) for s in sequences], out=ptr[1:])
-        self.core = _core.Trie(ptr, np.concatenate(sequences).astype(np.int32))
-        self.token: I32 = self.core.token
-        self.parent: I32 = self.core.parent
-        self.first_child: I32 = self.core.first_child
-        self.n_children: I32 = self.core.n_children
-        self.answer: I32 = self.core.answer
-        self.n_answers = len(sequences)
-        self.has_prior = False
-        self._bonus = np.zeros(len(sequences), np.float32)
-        # The most that priors below a node can still add to its score, times alpha.
-        self._reach = np.zeros(len(self.token), np.float32)
-
-    def __len__(self) -> int:
-        """Count the nodes, the root included."""
-        return len(self.token)
-
-    def set_prior(self, prior: F32) -> None:
-        """Set each node's mean neutral log-probability given its parent, (n_nodes,) float32."""
-        self.core.prior = np.ascontiguousarray(prior, np.float32)
-        reach = np.zeros(len(self.token), np.float32)
-        # Breadth-first order: children stand behind their parents.
-        for node in range(len(self.token) - 1, 0, -1):
-            above = self.parent[node]
-            reach[above] = max(reach[above], reach[node] - prior[node])
-        self._reach = reach
-        self.has_prior = True
-
-    def put_prior(self, nodes: I32, prior: F32) -> None:
-        """Set the prior of some nodes alone; the ceiling then knows no bound (see `ceiling`)."""
-        values = self.core.prior.copy()
-        values[nodes] = prior
-        self.core.prior = values
-        self._reach[:] = np.inf
-
-    def set_bonus(self, per_answer: F32) -> None:
-        """Give each node the best of these values among the answers below it."""
-        self._bonus = np.ascontiguousarray(per_answer, np.float32)
-        self.core.set_bonus_from_answers(self._bonus)
-
-    def worth(self, index: int, logprob: float, prior: float, config: BeamConfig) -> float:
-        """Return the score of a finished answer: its own bonus counts, not the best below it."""
-        return config.theta * (logprob - config.alpha * prior) + float(self._bonus[index])
-
-    def ceiling(self, nodes: I32, scores: F32, config: BeamConfig) -> F32:
-        """Return the most that any answer below each node can score."""
-        if config.alpha == 0.0:
-            return scores
-        gain: F32 = scores + config.theta * config.alpha * self._reach[nodes]
-        return gain
+    stride: int = 0
 
 
 @dataclass
@@ -130,6 +68,11 @@ class _Live:
 
     def __len__(self) -> int:
         return len(self.node)
+
+    def gained(self, alpha: float) -> F32:
+        """Return what the prompt speaks for each branch, in nats."""
+        gained: F32 = self.logprob - np.float32(alpha) * self.prior
+        return gained
 
     def take(self, which: npt.NDArray[np.int64]) -> _Live:
         return _Live(self.node[which], self.logprob[which], self.prior[which], self.score[which])
@@ -146,8 +89,9 @@ def beam_search(
     """Generate the k best answers of the trie after a prompt.
 
     An answer A scores theta * (log P(A) - alpha * prior(A)) + bonus(A). Each step reads all live
-    branches in one call, runs of only children included. Every answer that ends right below a
-    live branch is finished at no further cost, so a beam of 5 sees many more than 5 answers.
+    branches in one call, each down to its next fork or, with a stride, so many tokens further.
+    Every answer that ends right below a live branch is finished at no further cost, so a beam of 5
+    sees many more than 5 answers. It is narrower where the context has no room for its branches.
 
     Args:
         model: reads the prompt and the branches.
@@ -174,15 +118,15 @@ def beam_search(
         while True:
             rows, grown = branches.children()
             _finish(trie, grown, finished, config)
-            going = np.flatnonzero(trie.n_children[grown.node] > 0)[:width]
-            going = going[grown.score[going] >= _least(finished, k, config)]
+            going = _going(trie, grown, finished, k, config)[:width]
+            going = going[: branches.n_fitting(grown.node[going])]
             kept = grown.take(going)
             if not len(kept) or _is_decided(trie, kept, finished, k, config):
                 break
             try:
                 branches.read(kept, rows[going], finished)
             except ContextLengthError:
-                # Answers longer than the context end here; the finished ones stand.
+                # An answer longer than the context ends here; the finished ones stand.
                 if not finished:
                     raise
                 break
@@ -203,8 +147,10 @@ class _Branches:
     ) -> None:
         self._model, self._trie, self._config = model, trie, config
         self._twins = neutral is not None
+        self._room = model.n_ctx - len(prompt) - (len(neutral) if neutral is not None else 0)
         self._parents = [PROMPT]
         self._live = _root()
+        self._ahead = _Gains(trie) if config.stride else None
         if neutral is not None:
             # Copied: the next call of the model reuses the memory.
             self._neutral = model.prompt(neutral, NEUTRAL)[None, :].copy()
@@ -218,12 +164,27 @@ class _Branches:
             above = np.zeros(len(self._trie), np.float32)
             above[self._live.node] = self._live.logprob
             self._trie.put_prior(priors.node, priors.logprob - above[parents])
-        return _children(self._trie, self._live, self._logits, self._config)
+        rows, grown = _children(self._trie, self._live, self._logits, self._config)
+        if self._ahead is None:
+            return rows, grown
+        gained = grown.gained(self._config.alpha)
+        self._ahead.learn(grown.node, gained - self._live.gained(self._config.alpha)[rows])
+        self._trie.look_ahead(self._config.theta * self._ahead.guess())
+        grown.score = self._config.theta * gained + self._trie.core.bonus[grown.node]
+        order = np.argsort(-grown.score, kind="stable")
+        return rows[order], grown.take(order)
+
+    def n_fitting(self, nodes: I32) -> int:
+        """Return how many of the branches, the first ones, the context holds once they are read."""
+        runs = [_run(self._trie, int(node), self._config.stride) for node in nodes]
+        lengths = self._trie.core.depth[[run[-1] for run in runs]]
+        held = np.cumsum(lengths) * (2 if self._twins else 1)
+        return max(1, int(np.searchsorted(held, self._room, "right")))
 
     def read(self, kept: _Live, rows: I32, finished: dict[int, Answer]) -> None:
         """Read the branches to their next fork; answers passed on the way are finished."""
         trie = self._trie
-        runs = [_run(trie, int(node)) for node in kept.node]
+        runs = [_run(trie, int(node), self._config.stride) for node in kept.node]
         tokens = [trie.token[run].tolist() for run in runs]
         parents = [self._parents[row] for row in rows]
         if self._twins:
@@ -246,13 +207,14 @@ class _Branches:
         if not longer:
             return kept
         trie, config = self._trie, self._config
+        if self._ahead is not None:
+            nodes = np.array([node for _, node in longer], np.int32)
+            self._ahead.learn(nodes, gains - config.alpha * trie.core.prior[nodes])
         at = _Live(kept.node.copy(), kept.logprob.copy(), kept.prior.copy(), kept.score.copy())
         for (i, node), gain in zip(longer, gains, strict=True):
             at.node[i] = node
             at.logprob[i] += gain
             at.prior[i] += trie.core.prior[node]
-            worth = at.logprob[i] - config.alpha * at.prior[i]
-            at.score[i] = config.theta * worth + trie.core.bonus[node]
             _finish(trie, at.take(np.array([i])), finished, config)
         return at
 
@@ -282,6 +244,25 @@ class _Branches:
         return logits if len(ends) == len(logits) else np.ascontiguousarray(logits[ends])
 
 
+class _Gains:
+    """What tokens gained an answer where they were read, to guess what they gain the others."""
+
+    def __init__(self, trie: AnswerTrie) -> None:
+        kinds, self._kind = np.unique(trie.token, return_inverse=True)
+        self._sum = np.zeros(len(kinds), np.float32)
+        self._n = np.ones(len(kinds), np.float32)  # one more, of a token that gained nothing
+
+    def learn(self, nodes: I32, gains: F32) -> None:
+        """Note what was gained by reading nodes, each once, in nats."""
+        np.add.at(self._sum, self._kind[nodes], gains)
+        np.add.at(self._n, self._kind[nodes], 1.0)
+
+    def guess(self) -> F32:
+        """Return what each node is expected to gain, (n_nodes,) float32."""
+        expected: F32 = (self._sum / self._n)[self._kind]
+        return expected
+
+
 def _root() -> _Live:
     return _Live(np.zeros(1, np.int32), *(np.zeros(1, np.float32) for _ in range(3)))
 
@@ -299,36 +280,48 @@ def _finish(
 ) -> None:
     for i in np.flatnonzero(trie.answer[grown.node] >= 0):
         logprob, prior = float(grown.logprob[i]), float(grown.prior[i])
+        gained = config.theta * (logprob - config.alpha * prior)
         for index in trie.core.answers_at(int(grown.node[i])).tolist():
-            finished[index] = Answer(index, logprob, trie.worth(index, logprob, prior, config))
+            finished[index] = Answer(index, logprob, gained + trie.bonus_of(index))
 
 
-def _kth(finished: dict[int, Answer], k: int) -> float:
-    """Return the score of the k-th best answer, -inf where there are fewer."""
-    if len(finished) < k:
-        return -math.inf
-    return sorted((a.score for a in finished.values()), reverse=True)[k - 1]
+def _kth(scores: Iterable[float], k: int) -> float:
+    """Return the k-th best score, -inf where there are fewer."""
+    best = sorted(scores, reverse=True)
+    return best[k - 1] if len(best) >= k else -math.inf
 
 
-def _least(finished: dict[int, Answer], k: int, config: BeamConfig) -> float:
-    """Return what a branch must score to go on."""
-    if len(finished) < k or math.isinf(config.slack):
-        return -math.inf
-    return _kth(finished, k) - config.slack * config.theta
+def _going(
+    trie: AnswerTrie, grown: _Live, finished: dict[int, Answer], k: int, config: BeamConfig
+) -> npt.NDArray[np.int64]:
+    """Return which branches go on, those that can score most first."""
+    going = np.flatnonzero(trie.n_children[grown.node] > 0)
+    if math.isinf(config.slack):
+        return going
+    scores = grown.score[going]
+    ahead = np.maximum(trie.core.ahead[grown.node[going]], 1)  # 0 where the best ends here
+    change = config.theta * config.slack * np.sqrt(ahead)
+    sure = [answer.score for answer in finished.values()]
+    if config.stride:
+        sure.extend(scores - change)
+    least = _kth(sure, k)
+    order = np.argsort(-(scores + change), kind="stable")
+    return going[order[(scores + change)[order] >= least]]
 
 
 def _is_decided(
     trie: AnswerTrie, live: _Live, finished: dict[int, Answer], k: int, config: BeamConfig
 ) -> bool:
-    if len(finished) < k:
+    if len(finished) < k or config.stride:  # scores with a guess are no bounds
         return False
-    return bool(trie.ceiling(live.node, live.score, config).max() <= _kth(finished, k))
+    kth = _kth((answer.score for answer in finished.values()), k)
+    return bool(trie.ceiling(live.node, live.score, config.theta * config.alpha).max() <= kth)
 
 
-def _run(trie: AnswerTrie, node: int) -> list[int]:
+def _run(trie: AnswerTrie, node: int, stride: int) -> list[int]:
     """Return the node and the only children that follow it, up to the next fork or last token."""
     run = [node]
-    while trie.n_children[node] == 1:
+    while trie.n_children[node] == 1 and len(run) != stride:
         node = int(trie.first_child[node])
         if trie.n_children[node] == 0:
             break

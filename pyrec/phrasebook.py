@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pyrec.answer_trie import AnswerTrie
 from pyrec.catalog import Catalog
-from pyrec.decoding import AnswerTrie, node_logprobs
+from pyrec.decoding import node_logprobs
 from pyrec.index import Index
 from pyrec.lm import TextModel
 from pyrec.phrases import mine

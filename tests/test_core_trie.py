@@ -46,6 +46,24 @@ def test_the_bonus_is_the_best_score_at_or_below(answers, data):
     trie.set_bonus_from_answers(scores)
     expected = [twin.best_below(n, scores) for n in range(len(twin.prefix))] if answers else [0]
     assert trie.bonus.tolist() == expected
+    assert trie.ahead.tolist() == (
+        [twin.ahead(n, scores) for n in range(len(twin.prefix))] if answers else [0]
+    )
+
+
+@given(answer_lists.filter(len), st.integers(0, 1000))
+def test_what_is_gained_on_the_way_counts(answers, seed):
+    trie, twin = trie_of(answers), twins.Trie(answers)
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=len(answers)).astype(np.float32)
+    gain = rng.normal(size=len(trie.token)).astype(np.float32)
+    trie.set_bonus_from_answers(scores, gain)
+    expected = [twin.with_gain(n, scores, gain) for n in range(len(twin.prefix))]
+    np.testing.assert_allclose(trie.bonus, expected, atol=1e-5)
+    trie.set_bonus_from_answers(scores)
+    assert trie.bonus[0] == scores.max()
+    with pytest.raises(ValueError, match="gain"):
+        trie.set_bonus_from_answers(scores, gain[:-1])
 
 
 def test_an_answer_may_be_the_prefix_of_another():

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import ScriptedModel
 
-from pyrec.decoding import AnswerTrie, BeamConfig, beam_search, node_logprobs, read_all
+from pyrec.answer_trie import AnswerTrie
+from pyrec.decoding import BeamConfig, beam_search, node_logprobs, read_all
 from pyrec.errors import ContextLengthError, EmptyAnswerSpaceError
 
 WORDS = ["shoe", "shoes", "shoe rack", "sock", "hat", "hats", "h", "umbrella", "sandal"]
@@ -134,7 +135,7 @@ def test_branches_far_below_the_kth_best_answer_are_not_read():
         return row
 
     calls = []
-    for slack in (np.inf, 4.0, 2.0):
+    for slack in (np.inf, 2.0, 1.0):
         model = ScriptedModel(logits)
         trie = trie_of(model, ["a", "bcdef", "bcxyz"])
         *_, (_, prior) = node_logprobs(model, trie, neutral)
@@ -188,6 +189,17 @@ def test_a_prompt_longer_than_the_context_is_an_error():
         beam_search(model, trie_of(model, ["a"]), model.tokenize("x" * 50), 1, BeamConfig())
 
 
+def test_a_beam_for_which_the_context_has_no_room_is_narrower():
+    words = [first + "xyz" * 5 + last for first in "abcdefgh" for last in "pq"]
+    model = ScriptedModel(n_ctx=40)  # the prompt, and two branches of 16
+    found = beam_search(model, trie_of(model, words), model.tokenize("q"), 4, BeamConfig(8))
+    scores = exhaustive(model, words, model.tokenize("q"))
+    assert len(found) == 4
+    np.testing.assert_allclose(
+        [a.score for a in found], scores[[a.index for a in found]], atol=1e-3
+    )
+
+
 def test_answers_longer_than_the_context_leave_the_finished_ones():
     model = ScriptedModel(n_ctx=8)
     words = ["a", "b" * 30 + "c", "b" * 30 + "d"]
@@ -202,3 +214,57 @@ def test_a_model_without_weight_leaves_the_order_to_the_bonus():
     prompt = model.tokenize("q", start=True)
     found = beam_search(model, trie, prompt, 2, BeamConfig(num_beams=4, theta=0.0))
     assert [answer.index for answer in found] == [1, 2]
+
+
+@settings(max_examples=60, deadline=None)
+@given(answers, st.integers(1, 7), st.integers(0, 1000))
+def test_strides_and_guesses_lose_nothing_where_all_branches_go_on(words, stride, seed):
+    model = ScriptedModel(n_branches=128)
+    prompt, neutral = (model.tokenize(f"{q}{seed}", start=True) for q in "q!")
+    bonus = np.random.default_rng(seed).normal(size=len(words)).astype(np.float32)
+    trie = trie_of(model, words)
+    trie.set_bonus(bonus)
+    config = BeamConfig(num_beams=64, alpha=1.0, theta=0.5, slack=1000.0, stride=stride)
+    found = beam_search(model, trie, prompt, 5, config, neutral)
+    scores = exhaustive(model, words, prompt, neutral, alpha=1.0, theta=0.5, bonus=bonus)
+    np.testing.assert_allclose(
+        [a.score for a in found], np.sort(scores)[::-1][: len(found)], atol=1e-3
+    )
+
+
+def test_what_a_token_gained_in_one_answer_it_is_expected_to_gain_in_the_next():
+    model = ScriptedModel()
+    question, neutral = (model.tokenize(q, start=True) for q in "?!")
+    good = int(model.tokenize("z")[0])
+
+    def logits(path):
+        row = np.zeros(128, np.float32)
+        if path[: len(question)] == tuple(question):
+            row[good] = 5.0
+        return row
+
+    # A stride along "azzzzz" shows what z is worth, and of the others only those that
+    # have it below can still be among the best, however late it comes.
+    words = ["azzzzz", "bcdefg", "cdefzzzz", "defghi"]
+    read = {}
+    for stride in (0, 2):
+        model = ScriptedModel(logits)
+        trie = trie_of(model, words)
+        trie.set_bonus(np.array([0.9, 0.5, 0.3, 0.4], np.float32))
+        config = BeamConfig(4, alpha=1.0, slack=0.1, stride=stride)
+        found = beam_search(model, trie, question, 2, config, neutral)
+        read[stride] = model.n_tokens, [a.index for a in found]
+    assert read[2][1] == [0, 2]
+    assert read[2][0] < read[0][0]
+
+
+def test_a_stride_is_the_most_that_is_read_at_once():
+    model = ScriptedModel()
+    steps = []
+    grow = model.grow
+    model.grow = lambda parents, tokens: (
+        steps.append(max(map(len, tokens))) or grow(parents, tokens)
+    )
+    trie = trie_of(model, ["abcdefghij", "klmnopqrst"])
+    beam_search(model, trie, model.tokenize("q", start=True), 2, BeamConfig(2, stride=4))
+    assert steps == [4, 4, 1]

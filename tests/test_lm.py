@@ -5,7 +5,8 @@ import pytest
 from model_samples import real_model, write_llama
 from tiny_t5 import N_VOCAB, write_t5
 
-from pyrec.decoding import AnswerTrie, BeamConfig, beam_search, read_all
+from pyrec.answer_trie import AnswerTrie
+from pyrec.decoding import BeamConfig, beam_search, read_all
 from pyrec.errors import ContextLengthError, ModelError, ModelFileError
 from pyrec.lm import NEUTRAL, PROMPT, LanguageModel
 

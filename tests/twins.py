@@ -128,6 +128,24 @@ class Trie:
         below = [s for a, s in zip(self.answers, scores, strict=True) if a[: len(prefix)] == prefix]
         return max(below)
 
+    def ahead(self, node, scores):
+        """What `ahead` is then: tokens to the nearest of the best answers."""
+        prefix, best = self.prefix[node], self.best_below(node, scores)
+        return min(
+            len(a) - len(prefix)
+            for a, s in zip(self.answers, scores, strict=True)
+            if a[: len(prefix)] == prefix and s == best
+        )
+
+    def with_gain(self, node, scores, gain):
+        """What `bonus` is when every node on the way adds its gain."""
+        ways = [
+            s + sum(gain[self.node[a[:n]]] for n in range(len(self.prefix[node]) + 1, len(a) + 1))
+            for a, s in zip(self.answers, scores, strict=True)
+            if a[: len(self.prefix[node])] == self.prefix[node]
+        ]
+        return max(ways)
+
 
 # beam.h
 

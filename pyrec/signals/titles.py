@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pyrec.decoding import Answer, AnswerTrie, BeamConfig, beam_search
+from pyrec.answer_trie import AnswerTrie
+from pyrec.decoding import Answer, BeamConfig, beam_search
 from pyrec.errors import EmptyAnswerSpaceError
 from pyrec.lm import TextModel, Tokens
 from pyrec.signals.base import F32, I32, Question
@@ -20,10 +21,8 @@ from pyrec.types import Item
 
 CATALOG_BEAMS = 8
 N_GENERATED = 100
-SLACK = 1.5
-"""How far below the last title that counts a branch may stand, in weights of the text model. With
-Gemma and 10 beams that takes the model's time from .39 to .22 of exhaustive scoring, and the share
-of its top 5 that is found from .93 to .85 (`bench/beams.py`)."""
+SLACK, STRIDE = 0.6, 6
+"""A title of a shop is some 20 tokens, most are told apart by a few."""
 
 
 class Titles:
@@ -107,7 +106,7 @@ def rerank(
     trie.set_bonus(mix)
     start, neutral = ask(question, model)
     alpha = 1.0 if neutral is not None else 0.0
-    config = BeamConfig(max(num_beams, 1), alpha, theta, SLACK)
+    config = BeamConfig(max(num_beams, 1), alpha, theta, SLACK, STRIDE)
     return beam_search(model, trie, start, k, config, neutral)
 
 

@@ -14,7 +14,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from pyrec.decoding import AnswerTrie, BeamConfig, beam_search, read_all
+from pyrec.answer_trie import AnswerTrie
+from pyrec.decoding import BeamConfig, beam_search, read_all
 from pyrec.lm import TextModel
 from pyrec.prompts import Prompt
 from pyrec.survey import Named, Survey

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pyrec.decoding import Answer, AnswerTrie, BeamConfig, beam_search
+from pyrec.answer_trie import AnswerTrie
+from pyrec.decoding import Answer, BeamConfig, beam_search
 from pyrec.index import Index
 from pyrec.lm import TextModel
 from pyrec.mixer import Mixed
