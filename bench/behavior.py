@@ -7,11 +7,12 @@
     python bench/behavior.py --size                   catalogs up to a million items
 
 Quality: `train(behavior=True)` by its one recipe in the store of the training part, asked by
-`recommend(history=...)`; the protocols stand in `quality.py`: strict, everything but the weights
-comes from the training part, and the weights from a training that knows validation too. "Alone"
-ranks by the behavior model and nothing else. "Without" has the weights of a training without it.
-The seconds are those of the behavior model's two trainings on this machine, the megabytes what the
-store keeps of it. Intervals of the difference are bootstraps over questions, 95%.
+`recommend(history=...)`; the protocols stand in `quality.py`. All that is fitted, weights included,
+comes from the training part; strict, "weights of validation" has the same model and, as in
+`quality.py`, the weights of a training that knows validation too. "Alone" ranks by the behavior
+model and nothing else. "Without" has the weights of a training without it. The seconds are those of
+the behavior model's two trainings on this machine, the megabytes what the store keeps of it.
+Intervals of the difference are bootstraps over questions, 95%.
 """
 
 from __future__ import annotations
@@ -72,23 +73,25 @@ def quality(names: list[str]) -> None:
 
 def measure(name: str, *, refit: bool) -> dict[str, object]:
     """Train with and without on one data set, and ask its test questions."""
-    with copy_history(name, "plain", refit=True) as plain:
-        plain.train()
-        without = plain.theta
+    plain = copy_history(name, "plain", refit=refit)
+    plain.train()
+    without = plain.theta
+    plain.close()
     rec = copy_history(name, "behavior", refit=refit)
     began = time.perf_counter()
     report = rec.train(behavior=True, progress=_told(name))
     theta, all_s = rec.theta, time.perf_counter() - began
+    systems = {
+        "without": {**without, "behavior": [0.0] * 4},
+        "with": theta,
+        "alone": {"behavior": [0.0, 1.0]},
+    }
     if not is_refit(name, refit=refit):
         with copy_history(name, "behavior-weights", refit=True) as later:
             later.train(behavior=True, progress=_told(name))
-            theta = later.theta
+            systems["weights of validation"] = later.theta
     found = {}
-    for system, used in (
-        ("without", {**without, "behavior": [0.0] * 4}),
-        ("with", theta),
-        ("alone", {"behavior": [0.0, 1.0]}),
-    ):
+    for system, used in systems.items():
         rec.use_theta(used)
         found[system] = ask(rec, name)
     feedback, after = _events(rec, name, theta)
