@@ -234,6 +234,20 @@ def fit(
     if context is None:
         context = np.zeros(len(groups) - 1, np.float32)
     phi = _core.features(np.ascontiguousarray(values, np.float32), groups, context)
+    return fit_features(phi, target, groups, prior, l2=l2, max_steps=max_steps, n_threads=n_threads)
+
+
+def fit_features(
+    phi: F32,
+    target: F32,
+    groups: I64,
+    prior: Mixer,
+    *,
+    l2: float = 1e-3,
+    max_steps: int = 500,
+    n_threads: int = 2,
+) -> tuple[Mixer, list[float]]:
+    """Fit theta as `fit` does, to features, (n, n_signals * 4) float32, in place of values."""
     theta, losses = _core.fit(
         phi, prior.theta, prior.theta, l2, target, groups, max_steps, 1e-5, n_threads
     )

@@ -62,6 +62,7 @@ class Study(Opened):
         return train(
             self.catalog,
             self.events,
+            self.shown,
             self.questions,
             self.learned,
             signals.every(),

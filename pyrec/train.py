@@ -20,15 +20,18 @@ from pyrec.behavior.running import Behavior
 from pyrec.catalog import Catalog
 from pyrec.events import EventLog
 from pyrec.learned import Learned, Theta
+from pyrec.logged import taken_of
 from pyrec.mixer import RANKING, Mixer, depth_of, shipped_theta
 from pyrec.opinions import read_opinions
 from pyrec.questions import Questions
 from pyrec.ranking import LEARNED, Ranker
 from pyrec.replay import Log, Replay, fit_linear, read_log
+from pyrec.shown import ShownLog
 from pyrec.signals.base import F32, Signal
 from pyrec.train_behavior import BehaviorReport, BehaviorTraining, in_use
 from pyrec.train_config import BehaviorAsked, TrainConfig
 from pyrec.train_opinions import TASKS, teaches, train_opinions
+from pyrec.train_words import NO_WORDS, WordsReport, train_words
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share of it that is done, 0 to 1."""
@@ -46,6 +49,7 @@ class TrainReport:
         why: what speaks against them, empty if nothing.
         n_opinions: what click and rating were fitted to; 0 where there are too few of both kinds.
         tasks: which of the two use fitted weights from now on; the other keeps those it had.
+        words: what lists that were shown for words did for the signals that words ask.
         behavior: what it did for the behavior model; None where it was not asked to.
     """
 
@@ -56,12 +60,14 @@ class TrainReport:
     why: str
     n_opinions: int = 0
     tasks: tuple[str, ...] = ()
+    words: WordsReport = NO_WORDS
     behavior: BehaviorReport | None = None
 
 
 def train(
     catalog: Catalog,
     events: EventLog,
+    shown: ShownLog,
     questions: Questions,
     learned: Learned,
     signals: Sequence[Signal],
@@ -77,6 +83,7 @@ def train(
     Args:
         catalog: the items.
         events: the log.
+        shown: the lists that users saw.
         questions: encodes questions.
         learned: where the result is kept.
         signals: all that there are.
@@ -102,7 +109,8 @@ def train(
         newer = behavior is not None and behavior.update
         asked = whom_to_ask(log, config, known, newer=newer)
         report = TrainReport(len(asked.users), np.nan, np.nan, False, asked.why)
-        fitted, state = None, None
+        fitted: Theta | None = None
+        state = None
         if not asked.why:
             if training is not None:
                 evidence = training.evidence(asked)
@@ -117,6 +125,21 @@ def train(
                 report = replace(report, used=False, why=report.why or found.why)
         elif trouble:
             report = replace(report, behavior=BehaviorReport(why=trouble))
+        # Two trainings may give the ranking its weights; what one leaves is as it was.
+        in_use_now = {name: row for name, row in theta.items() if name in LEARNED}
+        of_histories = fitted or in_use_now
+        lists = list(shown.walk())
+        chosen = taken_of(lists, events)
+        words, of_words = train_words(
+            lists,
+            [chosen[each.slate_id or 0] for each in lists],
+            {**theta, **of_histories},
+            prior,
+            config,
+        )
+        report = replace(report, words=words)
+        if of_words is not None:
+            fitted = {**of_histories, **of_words}
         opinions = read_opinions(events, catalog)
         by_task: dict[str, Theta | None] = {RANKING: fitted}
         of_all = None

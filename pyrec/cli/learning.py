@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pyrec.logged import LoggedEvaluation
     from pyrec.train import TrainReport
     from pyrec.train_behavior import BehaviorReport
+    from pyrec.train_words import WordsReport
 
 _COLUMNS = ("measure", "system", "mean", "low", "high", "n_users", "gain", "gain_low", "gain_high")
 _FEW = 30  # users
@@ -260,10 +261,20 @@ def _outcome(report: TrainReport) -> str:
         else:
             told = f"asked {asked}; the weights stay as they were: {report.why} ({loss})"
     told += "; what items go together was worked out anew"
+    if report.words.n_lists:
+        told += f"; {plural(report.words.n_lists, 'answer')} to words, {_of_words(report.words)}"
     if report.n_opinions:
         new = " and ".join(report.tasks) or "neither of click and rating"
         told += f"; {plural(report.n_opinions, 'opinion')} fitted, new weights for {new}"
     return told
+
+
+def _of_words(report: WordsReport) -> str:
+    if math.isnan(report.before):
+        return report.why
+    loss = f"loss {report.before:.4f} before, {report.after:.4f} after"
+    told = "new weights for what words ask" if report.used else f"nothing new: {report.why}"
+    return f"{told} ({loss})"
 
 
 def _of_behavior(report: BehaviorReport) -> str:

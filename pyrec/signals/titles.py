@@ -21,7 +21,7 @@ from pyrec.types import Item
 
 CATALOG_BEAMS = 8
 N_GENERATED = 100
-SLACK, STRIDE = 0.6, 6
+SLACK, STRIDE = 0.8, 6
 """A title of a shop is some 20 tokens, most are told apart by a few."""
 
 

@@ -1,0 +1,101 @@
+"""What lists that were shown for words teach, when something was taken of them."""
+
+import numpy as np
+import pytest
+
+import pyrec
+from pyrec import Item
+from pyrec.asking import is_judge
+from pyrec.ranking import LEARNED
+from pyrec.train_config import TrainConfig
+
+KINDS = ("lamp", "chair", "table", "clock", "kettle", "basket")
+
+
+@pytest.fixture
+def rec(tmp_path):
+    rng = np.random.default_rng(0)
+    with pyrec.open(tmp_path / "shop.db", text_model=None, embedding_model=None) as rec:
+        rec.add_items(
+            Item(
+                f"{kind}{n}", f"{kind} {'plain ' * (n % 4)}model {n}", popularity=float(popularity)
+            )
+            for kind in KINDS
+            for n, popularity in enumerate(rng.permutation([1, 3, 10, 30, 100, 300, 1000, 3000]))
+        )
+        yield rec
+
+
+def popularity(rec, slate):
+    return np.array([rec.catalog.items(rec.catalog.idxs([s.item_id]))[0].popularity for s in slate])
+
+
+def ask_and_take(rec, n, choose):
+    """Ask for kinds of things, a new user each time, and like one of the list."""
+    for number in range(n):
+        slate = rec.recommend(KINDS[number % len(KINDS)], user=f"u{number}", k=8)
+        slate.shown()
+        slate.like(int(choose(number, popularity(rec, slate))))
+
+
+def first(rec):
+    """Return how popular the first item is, as its place among its kind, 0 the most popular."""
+    places = []
+    for kind in KINDS:
+        slate = rec.recommend(kind, k=8)
+        places.append(int((-popularity(rec, slate)).argsort().tolist().index(0)))
+    return np.mean(places)
+
+
+def test_what_is_taken_of_lists_for_words_comes_first_after_training(rec):
+    before, theta = first(rec), rec.theta
+    ask_and_take(rec, 80, lambda _, popular: popular.argmin())
+    report = rec.train().words
+    assert report.n_lists == 80
+    assert report.used
+    assert report.after < report.before
+    assert first(rec) > before + 1
+    assert any(rec.theta[name] != theta[name] for name in theta if name not in LEARNED)
+
+
+def test_a_training_after_more_answers_learns_from_all_of_them(rec):
+    ask_and_take(rec, 60, lambda _, popular: popular.argmin())
+    rec.train()
+    once = rec.theta
+    rec.train()
+    assert rec.theta == once
+    ask_and_take(rec, 60, lambda _, popular: popular.argmin())
+    assert rec.train().words.n_lists == 120
+
+
+def test_few_answers_leave_the_weights_and_say_why(rec):
+    ask_and_take(rec, 12, lambda _, popular: popular.argmin())
+    theta = rec.theta
+    report = rec.train().words
+    assert (report.n_lists, report.used) == (12, False)
+    assert "too few lists" in report.why
+    assert rec.theta == theta
+
+
+def test_lists_of_which_nothing_was_taken_and_those_without_words_are_no_answers(rec):
+    for number in range(60):
+        rec.recommend("lamp", user=f"u{number}").shown()
+        slate = rec.recommend(user=f"u{number}")
+        slate.shown()
+        slate.like(0)
+    assert rec.train().words.n_lists == 0
+
+
+def test_weights_that_held_out_lists_find_less_likely_are_not_used(rec):
+    share = TrainConfig().held_out
+    judges = [is_judge(f"{number + 1}", share, salt="list ") for number in range(80)]
+    assert 5 < sum(judges) < 40
+
+    def choose(number, popular):
+        return popular.argmax() if judges[number] else popular.argmin()
+
+    ask_and_take(rec, 80, choose)
+    report = rec.train().words
+    assert not report.used
+    assert report.after > report.before
+    assert "held-out lists" in report.why
