@@ -23,9 +23,10 @@ STAGES = ("ships", "likes", "trained")
 
 def main() -> None:
     print(machine())
-    for queries in (query_sets.tags(), query_sets.products()):
+    for queries in (query_sets.tags(),):
         embedding = EMBEDDING if queries.embeds else None
-        open_store(queries.store, queries.items(), TEXT, embedding).close()
+        models = {"text_model": TEXT, "embedding_model": embedding}
+        open_store(queries.store, queries.items(), **models).close()
         rows = [row for k in LENGTHS for row in measure(queries, embedding, k)]
         table(
             f"{queries.name}: {queries.metric} of questions that nobody answered",

@@ -8,8 +8,8 @@
 
 Quality: `train(behavior=True)` by its one recipe in the store of the training part, asked by
 `recommend(history=...)`; the protocols stand in `quality.py`. All that is fitted, weights included,
-comes from the training part; strict, "weights of validation" has the same model and, as in
-`quality.py`, the weights of a training that knows validation too. "Alone" ranks by the behavior
+comes from the training part; strict, "weights of validation" has the same model and the weights of
+a training that knows validation too, to be read beside `quality.py`. "Alone" ranks by the behavior
 model and nothing else. "Without" has the weights of a training without it. The seconds are those of
 the behavior model's two trainings on this machine, the megabytes what the store keeps of it.
 Intervals of the difference are bootstraps over questions, 95%.
@@ -81,6 +81,7 @@ def measure(name: str, *, refit: bool) -> dict[str, object]:
     began = time.perf_counter()
     report = rec.train(behavior=True, progress=_told(name))
     theta, all_s = rec.theta, time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     systems = {
         "without": {**without, "behavior": [0.0] * 4},
         "with": theta,
@@ -113,7 +114,6 @@ def measure(name: str, *, refit: bool) -> dict[str, object]:
         gain = bootstrap(found["with"][metric] - found["without"][metric], rng)
         lines.append(f"with - without, {metric}: {gain[0]:+.4f} [{gain[1]:+.4f} {gain[2]:+.4f}]")
     of = report.behavior
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     lines.append(
         f"{of.n_items:,} items, {of.n_events:,} events, {of.n_bytes / 1e6:.1f} MB, {of.steps} "
         f"steps, {of.seconds:.0f} s; all of a training {all_s:.0f} s; peak {peak:.0f} MB"

@@ -79,12 +79,10 @@ class Trie {
     // guessed to add on the way (n_nodes), the best is that of score and way together.
     void set_bonus_from_answers(Span<float> scores, Span<float> gain = {}) {
         check_size(scores.size, n_answers(), "scores");
-        if (gain.data != nullptr) check_size(gain.size, n_nodes(), "gain");
-        for (int64_t i = 0; i < scores.size; ++i) {
-            if (scores[i] != scores[i]) {
-                throw std::invalid_argument("scores[" + std::to_string(i) +
-                                            "] is nan; give each answer a number");
-            }
+        check_numbers(scores, "scores");
+        if (gain.data != nullptr) {
+            check_size(gain.size, n_nodes(), "gain");
+            check_numbers(gain, "gain");
         }
         bonus.assign(token.size(), 0.0f);
         ahead.assign(token.size(), 0);
@@ -110,6 +108,15 @@ class Trie {
     }
 
  private:
+    static void check_numbers(Span<float> values, const std::string& name) {
+        for (int64_t i = 0; i < values.size; ++i) {
+            if (values[i] != values[i]) {
+                throw std::invalid_argument(name + "[" + std::to_string(i) +
+                                            "] is nan; give a number");
+            }
+        }
+    }
+
     // Sorted by tokens, a prefix before what it begins, equal ones by number: then the answers
     // below any node are a range of `order_`, and those that end at it are the range's start.
     void sort_answers(Span<int64_t> ptr, Span<int32_t> tokens) {

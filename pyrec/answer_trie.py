@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,7 @@ class AnswerTrie:
         self.n_answers = len(sequences)
         self.has_prior = False
         self._bonus = np.zeros(len(sequences), np.float32)
+        self._has_guess = False
         # The most that priors below a node can still add to its score, times alpha.
         self._reach = np.zeros(len(self.token), np.float32)
 
@@ -79,6 +81,17 @@ class AnswerTrie:
     def look_ahead(self, gain: F32) -> None:
         """Let the bonus of each node count what is guessed to be gained on the way, (n_nodes,)."""
         self.core.set_bonus_from_answers(self._bonus, gain)
+        self._has_guess = True
+
+    @contextmanager
+    def guessing(self) -> Iterator[None]:
+        """Take guesses back at the end: the next search begins with what answers are worth."""
+        try:
+            yield
+        finally:
+            if self._has_guess:
+                self.set_bonus(self._bonus)
+                self._has_guess = False
 
     def ceiling(self, nodes: I32, scores: F32, weight: float) -> F32:
         """Return the most that any answer below nodes can score, where priors weigh so much."""

@@ -44,10 +44,10 @@ class BeamConfig:
         slack: how wrong a branch's score may be, in nats for one token ahead, growing with the
             root of their number, as the sum of many small steps does. Branches end that even so
             stay below the k-th best answer.
-        stride: how many tokens a branch goes on before all are compared again. What is ahead of
-            them is then guessed, that a token gains there what it gained on average where it was
-            read in this search, and branches stand among the k best by what they will at least be
-            worth. 0 goes to the next fork and guesses nothing.
+        stride: how many tokens a branch goes on at most before all are compared again. What is
+            ahead of them is then guessed, that a token gains there what it gained on average where
+            it was read in this search, and branches stand among the k best by what they will at
+            least be worth. 0 goes to the next fork and guesses nothing.
     """
 
     num_beams: int = 5
@@ -89,7 +89,7 @@ def beam_search(
     """Generate the k best answers of the trie after a prompt.
 
     An answer A scores theta * (log P(A) - alpha * prior(A)) + bonus(A). Each step reads all live
-    branches in one call, each down to its next fork or, with a stride, so many tokens further.
+    branches in one call, each down to its next fork or, with a stride, at most so many tokens.
     Every answer that ends right below a live branch is finished at no further cost, so a beam of 5
     sees many more than 5 answers. It is narrower where the context has no room for its branches.
 
@@ -113,18 +113,20 @@ def beam_search(
     room = model.n_branches if neutral is None else model.n_branches // 2
     width = min(max(1, config.num_beams), room)
     finished: dict[int, Answer] = {}
-    with model.lock:
+    with model.lock, trie.guessing():
         branches = _Branches(model, trie, config, prompt, neutral)
         while True:
             rows, grown = branches.children()
             _finish(trie, grown, finished, config)
             going = _going(trie, grown, finished, k, config)[:width]
-            going = going[: branches.n_fitting(grown.node[going])]
+            runs = [_run(trie, int(node), config.stride) for node in grown.node[going]]
+            fitting = branches.fitting(runs)
+            going, runs = going[fitting], [runs[n] for n in fitting]
             kept = grown.take(going)
             if not len(kept) or _is_decided(trie, kept, finished, k, config):
                 break
             try:
-                branches.read(kept, rows[going], finished)
+                branches.read(kept, rows[going], runs, finished)
             except ContextLengthError:
                 # An answer longer than the context ends here; the finished ones stand.
                 if not finished:
@@ -147,7 +149,6 @@ class _Branches:
     ) -> None:
         self._model, self._trie, self._config = model, trie, config
         self._twins = neutral is not None
-        self._room = model.n_ctx - len(prompt) - (len(neutral) if neutral is not None else 0)
         self._parents = [PROMPT]
         self._live = _root()
         self._ahead = _Gains(trie) if config.stride else None
@@ -169,22 +170,29 @@ class _Branches:
             return rows, grown
         gained = grown.gained(self._config.alpha)
         self._ahead.learn(grown.node, gained - self._live.gained(self._config.alpha)[rows])
-        self._trie.look_ahead(self._config.theta * self._ahead.guess())
+        self._trie.look_ahead(np.float32(self._config.theta) * self._ahead.guess())
         grown.score = self._config.theta * gained + self._trie.core.bonus[grown.node]
         order = np.argsort(-grown.score, kind="stable")
         return rows[order], grown.take(order)
 
-    def n_fitting(self, nodes: I32) -> int:
-        """Return how many of the branches, the first ones, the context holds once they are read."""
-        runs = [_run(self._trie, int(node), self._config.stride) for node in nodes]
-        lengths = self._trie.core.depth[[run[-1] for run in runs]]
-        held = np.cumsum(lengths) * (2 if self._twins else 1)
-        return max(1, int(np.searchsorted(held, self._room, "right")))
+    def fitting(self, runs: list[list[int]]) -> list[int]:
+        """Return which of the branches the context holds together once their runs are read.
 
-    def read(self, kept: _Live, rows: I32, finished: dict[int, Answer]) -> None:
-        """Read the branches to their next fork; answers passed on the way are finished."""
+        Where it holds none the first is read all the same, and says so.
+        """
+        found, left = [], self._model.room
+        for n, run in enumerate(runs):
+            length = int(self._trie.core.depth[run[-1]]) * (2 if self._twins else 1)
+            if length <= left:
+                found.append(n)
+                left -= length
+        return found or [0][: len(runs)]
+
+    def read(
+        self, kept: _Live, rows: I32, runs: list[list[int]], finished: dict[int, Answer]
+    ) -> None:
+        """Read the runs of branches; answers passed on the way are finished."""
         trie = self._trie
-        runs = [_run(trie, int(node), self._config.stride) for node in kept.node]
         tokens = [trie.token[run].tolist() for run in runs]
         parents = [self._parents[row] for row in rows]
         if self._twins:
@@ -302,8 +310,8 @@ def _going(
     ahead = np.maximum(trie.core.ahead[grown.node[going]], 1)  # 0 where the best ends here
     change = config.theta * config.slack * np.sqrt(ahead)
     sure = [answer.score for answer in finished.values()]
-    if config.stride:
-        sure.extend(scores - change)
+    if config.stride:  # but for those whose best ends here: it is among the finished already
+        sure.extend((scores - change)[trie.core.ahead[grown.node[going]] > 0])
     least = _kth(sure, k)
     order = np.argsort(-(scores + change), kind="stable")
     return going[order[(scores + change)[order] >= least]]
@@ -319,7 +327,7 @@ def _is_decided(
 
 
 def _run(trie: AnswerTrie, node: int, stride: int) -> list[int]:
-    """Return the node and the only children that follow it, up to the next fork or last token."""
+    """Return the node and the only children after it, to the next fork, last token or stride."""
     run = [node]
     while trie.n_children[node] == 1 and len(run) != stride:
         node = int(trie.first_child[node])

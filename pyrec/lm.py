@@ -46,6 +46,11 @@ class TextModel(Protocol):
         """Read a prompt."""
         ...
 
+    @property
+    def room(self) -> int:
+        """Tokens that branches may hold together beside the prompts that are kept."""
+        ...
+
     def grow(self, parents: Sequence[int], tokens: Sequence[Sequence[int]]) -> Logits:
         """Grow branches."""
         ...
@@ -226,6 +231,11 @@ class LanguageModel(Model):
         self._held[PROMPT] = [start]
         return self._next_logits()
 
+    @property
+    def room(self) -> int:
+        """Tokens that branches may hold together beside the prompts that are kept."""
+        return self.n_ctx - sum(map(len, self._held.values()))
+
     def grow(self, parents: Sequence[int], tokens: Sequence[Sequence[int]]) -> Logits:
         """Continue branches; those that are no parent here end.
 
@@ -282,8 +292,7 @@ class LanguageModel(Model):
             step; each node exactly once.
         """
         position = len(self._held[PROMPT])
-        room = self.n_ctx - sum(map(len, self._held.values()))
-        for nodes, paths in _tree_chunks(parents, self._n_seq - self._first, room):
+        for nodes, paths in _tree_chunks(parents, self._n_seq - self._first, self.room):
             self._forget_branches()
             n_paths = 1 + max(max(ids) for ids, _, _ in paths)
             for sequence in range(self._first, self._first + n_paths):

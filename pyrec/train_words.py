@@ -2,19 +2,18 @@
 
 Every list that was shown for words, and of which something was taken, is a question with its
 answer among what was shown. The weights are the most likely ones for all of them together, near
-those that ship, and are used only if lists that were kept out of the fit find them no less likely.
+those that ship, and are used only if lists find those no less likely that are fitted to the others.
 Called by `train.py`; histories teach the other signals.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pyrec import mixer
-from pyrec.asking import is_judge
 from pyrec.learned import Theta
 from pyrec.mixer import FEATURES, Mixer
 from pyrec.ranking import LEARNED, shares_of
@@ -30,8 +29,9 @@ class WordsReport:
 
     Attributes:
         n_lists: lists shown for words of which something was taken, the newest.
-        before: mean loss of the held-out lists with the old weights, in nats; NaN without any.
-        after: the same with the fitted ones.
+        before: mean loss of the lists with the weights that ship, in nats; NaN with too few. Those
+            in use may have learned from these very lists.
+        after: the same, of each list with weights that are fitted to the others (in `FOLDS` parts).
         used: whether the fitted weights are used from now on.
         why: what speaks against them, empty if nothing.
     """
@@ -44,6 +44,7 @@ class WordsReport:
 
 
 NO_WORDS = WordsReport(0)
+MIN_LISTS, FOLDS = 20, 5
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,12 @@ class Answered:
     Attributes:
         x: (n_shown, n_signals * 4) float32, the features of what was shown.
         target: (n_shown,) float32, the share of each in the answer; sums to 1.
-        judges: whether it judges instead of teaching.
+        fold: by which weights it judges.
     """
 
     x: F32
     target: F32
-    judges: bool
+    fold: int
 
 
 def train_words(
@@ -75,42 +76,48 @@ def train_words(
         taken: which items of each were taken.
         theta: the weights of all signals in use.
         prior: the weights to stay near.
-        config: of training; lists count as users do.
+        config: of training; lists count as users do, but `MIN_LISTS` are enough.
 
     Returns:
         What was done, and the weights by signal; None where those in use stay.
     """
     some = [(s, t) for s, t in zip(lists, taken, strict=True) if s.words and t]
     some = some[-config.n_users :]
-    if len(some) < config.min_users:
+    if len(some) < MIN_LISTS:
         return WordsReport(len(some), why="too few lists of which something was taken"), None
     names = (*dict.fromkeys(name for shown, _ in some for name in shown.names), PLACE)
-    pools = [_answered(shown, chosen, names, config) for shown, chosen in some]
-    judged, learnt = ([p for p in pools if p.judges is side] for side in (True, False))
-    if not judged:
-        return WordsReport(len(some), why="no list among them to judge by"), None
+    pools = [_answered(shown, chosen, names) for shown, chosen in some]
     # What histories taught may move as well, so that words are not blamed for it, but stays as is.
     asked = [n for n in names if n not in LEARNED and n not in (PLACE, Titles.name)]
-    place = {PLACE: PLACE_PRIOR}
-    near = Mixer(names, {**theta, **{n: prior.get(n, ()) for n in asked}, **place})
-    fitted = mixer.fit_features(
-        np.concatenate([p.x for p in learnt]),
-        np.concatenate([p.target for p in learnt]),
-        np.cumsum([0, *(len(p.target) for p in learnt)]).astype(np.int64),
-        near,
-        l2=config.pull / len(learnt),
-    )[0].as_dict()
-    found = {name: fitted[name] for name in asked}
-    before = _loss(Mixer(names, {**theta, **place}), judged)
-    after = _loss(Mixer(names, {**theta, **found, **place}), judged)
-    used = after <= before
-    why = "" if used else "held-out lists find them less likely"
-    return WordsReport(len(some), before, after, used, why), found if used else None
+    shipped = {name: prior.get(name, ()) for name in asked}
+    near = Mixer(names, {**theta, **shipped, PLACE: PLACE_PRIOR})
+
+    def fitted(learnt: Sequence[Answered]) -> dict[str, tuple[float, ...]]:
+        found = mixer.fit_features(
+            np.concatenate([p.x for p in learnt]),
+            np.concatenate([p.target for p in learnt]),
+            np.cumsum([0, *(len(p.target) for p in learnt)]).astype(np.int64),
+            near,
+            l2=config.pull / len(learnt),
+        )[0].as_dict()
+        return {name: found[name] for name in asked}
+
+    def losses(of: Theta, judged: Sequence[Answered]) -> list[float]:
+        weights = Mixer(names, {**near.as_dict(), **of}).theta
+        scores = [(p.x @ weights, p.target) for p in judged]
+        return [float(np.logaddexp.reduce(s) - t @ s) for s, t in scores]
+
+    after: list[float] = []
+    for fold in {p.fold for p in pools}:
+        others = [p for p in pools if p.fold != fold] or pools
+        after += losses(fitted(others), [p for p in pools if p.fold == fold])
+    report = WordsReport(len(some), float(np.mean(losses({}, pools))), float(np.mean(after)))
+    if report.after > report.before:
+        return replace(report, why="lists find weights of the other lists less likely"), None
+    return replace(report, used=True), fitted(pools)
 
 
-def _answered(
-    shown: Shown, taken: frozenset[str], names: Sequence[str], config: TrainConfig
-) -> Answered:
+def _answered(shown: Shown, taken: frozenset[str], names: Sequence[str]) -> Answered:
     n, width = shown.n_shown, len(FEATURES)
     # Titles would cost the text model's time in every question, so clicks never give them weight.
     weighs = shares_of(shown.names, words=True) * [name != Titles.name for name in shown.names]
@@ -119,11 +126,4 @@ def _answered(
     x[:, at] = shown.x(weighs.astype(np.float32))[:n].reshape(n, len(at), width)
     x[:, names.index(PLACE), FEATURES.index("log")] = -np.log1p(np.arange(n))
     right = np.array([item in taken for item in shown.items[:n]], np.float32)
-    judges = is_judge(f"{shown.slate_id}", config.held_out, salt="list ")
-    return Answered(x.reshape(n, -1), right / right.sum(), judges)
-
-
-def _loss(theta: Mixer, pools: Sequence[Answered]) -> float:
-    """Return the mean cross-entropy, in nats."""
-    scores = [(p.x @ theta.theta, p.target) for p in pools]
-    return float(np.mean([np.logaddexp.reduce(s) - t @ s for s, t in scores]))
+    return Answered(x.reshape(n, -1), right / right.sum(), (shown.slate_id or 0) % FOLDS)

@@ -57,12 +57,17 @@ class ScriptedModel:
         self._prompts[slot] = tuple(int(t) for t in tokens)
         return self._logits(self._prompts[slot])
 
+    @property
+    def room(self) -> int:
+        return self.n_ctx - sum(map(len, self._prompts.values()))
+
+    def _n_prompt(self, path: tuple[int, ...]) -> int:
+        starts = (p for p in self._prompts.values() if p and path[: len(p)] == p)
+        return max(map(len, starts), default=0)
+
     def grow(self, parents: Sequence[int], tokens: Sequence[Sequence[int]]) -> np.ndarray:
         assert len(parents) <= self.n_branches
         assert all(len(more) > 0 for more in tokens)
-        # As a real context: what all branches read in one step has to fit beside the prompt.
-        if len(self._prompts[PROMPT]) + sum(map(len, tokens)) > self.n_ctx:
-            raise ContextLengthError(f"{sum(map(len, tokens))} tokens in one step")
         rows, branches = [], []
         for parent, more in zip(parents, tokens, strict=True):
             path = self._prompts[parent] if parent < 0 else self._branches[parent]
@@ -72,6 +77,14 @@ class ScriptedModel:
                     raise ContextLengthError("full")
                 rows.append(self._logits(path))
             branches.append(path)
+        # As a real context: what branches hold, each beginning once, has to fit beside the prompts.
+        held = {
+            path[:n]
+            for path, parent in zip(branches, parents, strict=True)
+            for n in range(self._n_prompt(path) + 1, len(path) + 1)
+        }
+        if len(held) > self.room:
+            raise ContextLengthError(f"{len(held)} tokens, and room for {self.room}")
         self._branches = branches
         self.n_calls += 1
         self.n_tokens += len(rows)

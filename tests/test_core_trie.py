@@ -64,6 +64,8 @@ def test_what_is_gained_on_the_way_counts(answers, seed):
     assert trie.bonus[0] == scores.max()
     with pytest.raises(ValueError, match="gain"):
         trie.set_bonus_from_answers(scores, gain[:-1])
+    with pytest.raises(ValueError, match="nan"):
+        trie.set_bonus_from_answers(scores, np.full_like(gain, np.nan))
 
 
 def test_an_answer_may_be_the_prefix_of_another():

@@ -7,6 +7,7 @@ from scripted import ScriptedModel
 from pyrec.answer_trie import AnswerTrie
 from pyrec.decoding import BeamConfig, beam_search, node_logprobs, read_all
 from pyrec.errors import ContextLengthError, EmptyAnswerSpaceError
+from pyrec.lm import NEUTRAL
 
 WORDS = ["shoe", "shoes", "shoe rack", "sock", "hat", "hats", "h", "umbrella", "sandal"]
 
@@ -200,6 +201,28 @@ def test_a_beam_for_which_the_context_has_no_room_is_narrower():
     )
 
 
+def test_the_neutral_twins_and_a_prompt_kept_from_before_take_room_too():
+    words = [first + "xyz" * 3 for first in "abcdefgh"]
+    for neutral in (ScriptedModel().tokenize("!!"), None):
+        for stride in (0, 1, 4):
+            model = ScriptedModel(n_ctx=45)
+            model.prompt(model.tokenize("n" * 15), NEUTRAL)
+            config = BeamConfig(8, alpha=1.0 if neutral is not None else 0.0, stride=stride)
+            found = beam_search(
+                model, trie_of(model, words), model.tokenize("q"), 2, config, neutral
+            )
+            assert len(found) == 2
+
+
+def test_a_branch_too_long_for_the_context_leaves_room_to_the_others():
+    model = ScriptedModel(n_ctx=30)
+    words = ["a", "b" * 60 + "c", "b" * 60 + "d", "efgh", "efgi"]
+    trie = trie_of(model, words)
+    trie.set_bonus(np.array([0, 50, 50, 1, 1], np.float32))
+    found = beam_search(model, trie, model.tokenize("qqq"), 5, BeamConfig(2))
+    assert sorted(a.index for a in found) == [0, 3, 4]
+
+
 def test_answers_longer_than_the_context_leave_the_finished_ones():
     model = ScriptedModel(n_ctx=8)
     words = ["a", "b" * 30 + "c", "b" * 30 + "d"]
@@ -232,7 +255,7 @@ def test_strides_and_guesses_lose_nothing_where_all_branches_go_on(words, stride
     )
 
 
-def test_what_a_token_gained_in_one_answer_it_is_expected_to_gain_in_the_next():
+def test_what_a_token_gained_in_one_answer_it_is_expected_to_gain_in_the_next(monkeypatch):
     model = ScriptedModel()
     question, neutral = (model.tokenize(q, start=True) for q in "?!")
     good = int(model.tokenize("z")[0])
@@ -256,6 +279,38 @@ def test_what_a_token_gained_in_one_answer_it_is_expected_to_gain_in_the_next():
         read[stride] = model.n_tokens, [a.index for a in found]
     assert read[2][1] == [0, 2]
     assert read[2][0] < read[0][0]
+    # It is the guess that saves them.
+    monkeypatch.setattr(AnswerTrie, "look_ahead", lambda self, gain: None)
+    model = ScriptedModel(logits)
+    trie = trie_of(model, words)
+    trie.set_bonus(np.array([0.9, 0.5, 0.3, 0.4], np.float32))
+    beam_search(model, trie, question, 2, config, neutral)
+    assert model.n_tokens > read[2][0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(answers, st.integers(0, 1000))
+def test_an_answer_that_others_begin_with_counts_once_among_the_best(words, seed):
+    model = ScriptedModel(n_branches=128)
+    prompt = model.tokenize("q", start=True)
+    bonus = np.random.default_rng(seed).normal(size=len(words)).astype(np.float32)
+    trie = trie_of(model, words)
+    trie.set_bonus(bonus)
+    found = beam_search(
+        model, trie, prompt, 3, BeamConfig(64, theta=np.float64(0.0), slack=0.8, stride=6)
+    )
+    best = np.sort(bonus)[::-1][: len(found)]
+    np.testing.assert_allclose([a.score for a in found], best, atol=1e-6)
+
+
+def test_a_search_leaves_the_trie_as_it_found_it():
+    model = ScriptedModel()
+    trie = trie_of(model, WORDS)
+    trie.set_bonus(np.linspace(0, 1, len(WORDS)).astype(np.float32))
+    before = trie.core.bonus.copy()
+    prompt = model.tokenize("q", start=True)
+    beam_search(model, trie, prompt, 3, BeamConfig(5, stride=2))
+    np.testing.assert_array_equal(trie.core.bonus, before)
 
 
 def test_a_stride_is_the_most_that_is_read_at_once():

@@ -55,9 +55,10 @@ class NeedConfig:
             found more than 0 and 0.5 on the words that prompts were chosen with (precision@5 .81
             to .84 against .79).
         n_phrases: how many phrases a need has at most.
-        slack: how far below the worst of twice so many phrases a branch may stand and go on. At 0
-            the text model reads 7.7 tokens of branches on product queries where without a bound it
-            reads 12.8, and the words that prompts were chosen with find as much.
+        slack: how far below the worst of twice so many phrases a branch may stand and go on, in
+            nats for each root of the tokens ahead. At 0 the text model reads 7.7 tokens of branches
+            on product queries where without a bound it reads 12.8, and the words that prompts were
+            chosen with find as much.
     """
 
     num_beams: int = 4
