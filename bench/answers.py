@@ -23,7 +23,7 @@ STAGES = ("ships", "likes", "trained")
 
 def main() -> None:
     print(machine())
-    for queries in (query_sets.tags(),):
+    for queries in (query_sets.tags(), query_sets.products()):
         embedding = EMBEDDING if queries.embeds else None
         models = {"text_model": TEXT, "embedding_model": embedding}
         open_store(queries.store, queries.items(), **models).close()
