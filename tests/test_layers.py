@@ -26,12 +26,12 @@ FLOORS = (
     " opinions opinion_state said tastes sentences past"
     " vectors states index behavior headings fields event_fields event_writing delimited"
     " json_rows readers fetch model_folder model_install models loaded sample_movies",
-    "decoding phrasebook survey",
+    "answer_trie decoding phrasebook survey",
     "signals",
     "questions ranking weights",
     "tasks",
     "indexing replay train_config asking telling training_files train train_behavior"
-    " train_opinions evaluate adapter lessons feedback forgetting exporting logged"
+    " train_opinions train_words evaluate adapter lessons feedback forgetting exporting logged"
     " opened study people recommender doctor",
     "pyrec cli demo demo_page demo_stock report __main__",
 )
