@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -191,6 +192,7 @@ class Learned:
         opinions: OpinionState | None = None,
         behavior: BehaviorState | None = None,
         removals: int | None = None,
+        of_words: Theta | None = None,
     ) -> None:
         """Keep a training's result, in one transaction.
 
@@ -201,6 +203,8 @@ class Learned:
             opinions: None where there are too few.
             behavior: None to leave the one that is kept.
             removals: the last removal of the log that was read; None for now.
+            of_words: weights of the ranking that answers to words gave; beside them what single
+                events taught stays, as long as histories give no new weights.
 
         Raises:
             StoreBusyError: a user was forgotten meanwhile; nothing is kept.
@@ -213,7 +217,7 @@ class Learned:
             )
             self._check_nobody_was_forgotten(removals)
             Steps.begin_anew(db, theta=theta.get(RANKING) is not None)
-            for name, value in _rows(theta):
+            for name, value in chain(_rows(theta), _rows({RANKING: of_words})):
                 db.execute(
                     "INSERT OR REPLACE INTO weights (user_id, name, value) VALUES ('', ?, ?)",
                     [name, value],

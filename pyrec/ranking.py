@@ -21,6 +21,8 @@ HISTORY = frozenset(("behavior", "content", "dense_history", *_OF_CROWD))
 """The signals that read the user's past."""
 LEARNED = (*sorted(HISTORY), "taken", "lately", "popular_unasked")
 """The signals whose weights are learned from histories."""
+ASKED = ("lexical", "coverage", "phrases", "dense", "query_likelihood", "popular")
+"""Those whose weights are learned from answers to words."""
 BESIDE_WORDS = 0.35
 """How much of their weights counts where something was asked in words: these come first. By hand;
 no data set here has both."""

@@ -125,21 +125,13 @@ def train(
                 report = replace(report, used=False, why=report.why or found.why)
         elif trouble:
             report = replace(report, behavior=BehaviorReport(why=trouble))
-        # Two trainings may give the ranking its weights; what one leaves is as it was.
-        in_use_now = {name: row for name, row in theta.items() if name in LEARNED}
-        of_histories = fitted or in_use_now
-        lists = list(shown.walk())
-        chosen = taken_of(lists, events)
-        words, of_words = train_words(
-            lists,
-            [chosen[each.slate_id or 0] for each in lists],
-            {**theta, **of_histories},
-            prior,
-            config,
-        )
+        progress("learning from answers to words", 0.0)
+        chosen = taken_of(shown.walk(), events)
+        lists = [each for each in shown.walk() if each.words and chosen[each.slate_id or 0]]
+        taken = [chosen[each.slate_id or 0] for each in lists]
+        with_new = {**theta, **(fitted or {})}
+        words, of_words = train_words(lists, taken, with_new, prior, config)
         report = replace(report, words=words)
-        if of_words is not None:
-            fitted = {**of_histories, **of_words}
         opinions = read_opinions(events, catalog)
         by_task: dict[str, Theta | None] = {RANKING: fitted}
         of_all = None
@@ -154,7 +146,7 @@ def train(
             fitted_tasks = tuple(task for task, theta in of_opinions.items() if theta is not None)
             report = replace(report, n_opinions=len(opinions.value), tasks=fitted_tasks)
         progress("fitting the linear model", 0.0)
-        learned.keep(by_task, fit_linear(now), now.item_ids, of_all, state, removals)
+        learned.keep(by_task, fit_linear(now), now.item_ids, of_all, state, removals, of_words)
         if training is not None:
             training.done()
     return report

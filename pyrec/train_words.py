@@ -16,7 +16,7 @@ import numpy as np
 from pyrec import mixer
 from pyrec.learned import Theta
 from pyrec.mixer import FEATURES, Mixer
-from pyrec.ranking import LEARNED, shares_of
+from pyrec.ranking import ASKED, shares_of
 from pyrec.shown import PLACE, PLACE_PRIOR, Shown
 from pyrec.signals.base import F32
 from pyrec.signals.titles import Titles
@@ -28,9 +28,9 @@ class WordsReport:
     """What answers to words did.
 
     Attributes:
-        n_lists: lists shown for words of which something was taken, the newest.
-        before: mean loss of the lists with the weights that ship, in nats; NaN with too few. Those
-            in use may have learned from these very lists.
+        n_lists: lists shown for words of which something was taken, but not all.
+        before: mean loss of the lists with the weights that ship for what words ask, in nats; NaN
+            with too few lists. Those in use may have learned from these very lists.
         after: the same, of each list with weights that are fitted to the others (in `FOLDS` parts).
         used: whether the fitted weights are used from now on.
         why: what speaks against them, empty if nothing.
@@ -45,6 +45,8 @@ class WordsReport:
 
 NO_WORDS = WordsReport(0)
 MIN_LISTS, FOLDS = 20, 5
+MAX_ROWS = 200_000
+"""How many items of lists are learned from at most, those of the newest lists."""
 
 
 @dataclass(frozen=True)
@@ -76,19 +78,24 @@ def train_words(
         taken: which items of each were taken.
         theta: the weights of all signals in use.
         prior: the weights to stay near.
-        config: of training; lists count as users do, but `MIN_LISTS` are enough.
+        config: of training: how strongly weights stay near those that ship.
 
     Returns:
-        What was done, and the weights by signal; None where those in use stay.
+        What was done, and the weights by signal; None where there are no new ones.
     """
-    some = [(s, t) for s, t in zip(lists, taken, strict=True) if s.words and t]
-    some = some[-config.n_users :]
+    some = [
+        (shown, chosen)
+        for shown, chosen in zip(lists, taken, strict=True)
+        if shown.words and 0 < len(chosen) < shown.n_shown
+    ]
+    rows = np.cumsum([shown.n_shown for shown, _ in reversed(some)])
+    some = some[len(some) - int(np.searchsorted(rows, MAX_ROWS, "right")) :]
     if len(some) < MIN_LISTS:
         return WordsReport(len(some), why="too few lists of which something was taken"), None
     names = (*dict.fromkeys(name for shown, _ in some for name in shown.names), PLACE)
-    pools = [_answered(shown, chosen, names) for shown, chosen in some]
+    pools = [_answered(*each, names, n % FOLDS) for n, each in enumerate(some)]
     # What histories taught may move as well, so that words are not blamed for it, but stays as is.
-    asked = [n for n in names if n not in LEARNED and n not in (PLACE, Titles.name)]
+    asked = [name for name in names if name in ASKED]
     shipped = {name: prior.get(name, ()) for name in asked}
     near = Mixer(names, {**theta, **shipped, PLACE: PLACE_PRIOR})
 
@@ -108,8 +115,8 @@ def train_words(
         return [float(np.logaddexp.reduce(s) - t @ s) for s, t in scores]
 
     after: list[float] = []
-    for fold in {p.fold for p in pools}:
-        others = [p for p in pools if p.fold != fold] or pools
+    for fold in range(FOLDS):
+        others = [p for p in pools if p.fold != fold]
         after += losses(fitted(others), [p for p in pools if p.fold == fold])
     report = WordsReport(len(some), float(np.mean(losses({}, pools))), float(np.mean(after)))
     if report.after > report.before:
@@ -117,7 +124,7 @@ def train_words(
     return replace(report, used=True), fitted(pools)
 
 
-def _answered(shown: Shown, taken: frozenset[str], names: Sequence[str]) -> Answered:
+def _answered(shown: Shown, taken: frozenset[str], names: Sequence[str], fold: int) -> Answered:
     n, width = shown.n_shown, len(FEATURES)
     # Titles would cost the text model's time in every question, so clicks never give them weight.
     weighs = shares_of(shown.names, words=True) * [name != Titles.name for name in shown.names]
@@ -126,4 +133,4 @@ def _answered(shown: Shown, taken: frozenset[str], names: Sequence[str]) -> Answ
     x[:, at] = shown.x(weighs.astype(np.float32))[:n].reshape(n, len(at), width)
     x[:, names.index(PLACE), FEATURES.index("log")] = -np.log1p(np.arange(n))
     right = np.array([item in taken for item in shown.items[:n]], np.float32)
-    return Answered(x.reshape(n, -1), right / right.sum(), (shown.slate_id or 0) % FOLDS)
+    return Answered(x.reshape(n, -1), right / right.sum(), fold)

@@ -145,7 +145,10 @@ def test_three_users_keep_the_weights_and_are_measured_with_a_warning(place):
     make(3)
     trained = run("train")
     assert trained.exit_code == 0
-    assert "3 users could be asked; the weights stay as they were: too few users" in trained.stderr
+    assert (
+        "3 users could be asked; what histories weigh stays as it was: too few users"
+        in trained.stderr
+    )
     result = run("evaluate", "--ablation")
     assert result.exit_code == 0
     assert "only 3 users could be asked: chance moves these means a lot" in result.stderr

@@ -253,7 +253,7 @@ def _outcome(report: TrainReport) -> str:
     """Say what training did."""
     asked = plural(report.n_users, "user")
     if math.isnan(report.before):
-        told = f"{asked} could be asked; the weights stay as they were: {report.why}"
+        told = f"{asked} could be asked; what histories weigh stays as it was: {report.why}"
     else:
         loss = f"loss {report.before:.4f} before, {report.after:.4f} after"
         if report.used:
@@ -262,7 +262,8 @@ def _outcome(report: TrainReport) -> str:
             told = f"asked {asked}; the weights stay as they were: {report.why} ({loss})"
     told += "; what items go together was worked out anew"
     if report.words.n_lists:
-        told += f"; {plural(report.words.n_lists, 'answer')} to words, {_of_words(report.words)}"
+        lists = plural(report.words.n_lists, "list")
+        told += f"; {lists} shown for words, {_of_words(report.words)}"
     if report.n_opinions:
         new = " and ".join(report.tasks) or "neither of click and rating"
         told += f"; {plural(report.n_opinions, 'opinion')} fitted, new weights for {new}"
