@@ -17,6 +17,7 @@ from pyrec.mixer import Choice, depth_features, depth_of, key_of, shipped_theta
 from pyrec.opinions import YES, read_person
 from pyrec.ranking import Ranker, shares_of
 from pyrec.shown import PLACE, PLACE_PRIOR, Shown
+from pyrec.signals.base import F32
 from pyrec.signals.titles import Titles
 from pyrec.steps import Prior
 from pyrec.tasks.base import Context, make_ask
@@ -69,9 +70,14 @@ def _from_list(event: Event, context: Context, shown: Shown) -> Choice | None:
     left = [place for place, item in enumerate(items) if item not in taken]
     if event.item_id in taken or len(left) < 2:
         return None
-    # What the text model makes of titles costs too much to be asked because of one click.
+    return shown.choice(event.item_id, left, weighs_of(shown))
+
+
+def weighs_of(shown: Shown) -> F32:
+    """Return how much of each signal's weights a list teaches, (n_signals,) float32."""
+    # What the text model makes of titles costs too much to be asked because of clicks.
     weighs = shares_of(shown.names, words=shown.words) * [n != Titles.name for n in shown.names]
-    return shown.choice(event.item_id, left, weighs.astype(np.float32))
+    return weighs.astype(np.float32)
 
 
 def _from_all(event: Event, context: Context) -> Choice | None:

@@ -2,8 +2,9 @@
 
 What many users took is hidden in part and asked for from the rest; the mixer is
 fitted to convergence by maximum likelihood, near the theta that comes with pyrec. The result is
-used only if users who were kept out of the fit find it no less likely. The linear item model is
-fitted on the way. Called by `Recommender.train`.
+used only if users who were kept out of the fit find it no less likely. Lists that were shown for
+words teach what words ask (`train_words.py`). The linear item model is fitted on the way. Called by
+`Recommender.train`.
 """
 
 from __future__ import annotations

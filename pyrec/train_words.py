@@ -15,11 +15,11 @@ import numpy as np
 
 from pyrec import mixer
 from pyrec.learned import Theta
+from pyrec.lessons import weighs_of
 from pyrec.mixer import FEATURES, Mixer
-from pyrec.ranking import ASKED, shares_of
+from pyrec.ranking import ASKED
 from pyrec.shown import PLACE, PLACE_PRIOR, Shown
 from pyrec.signals.base import F32
-from pyrec.signals.titles import Titles
 from pyrec.train_config import TrainConfig
 
 
@@ -126,11 +126,10 @@ def train_words(
 
 def _answered(shown: Shown, taken: frozenset[str], names: Sequence[str], fold: int) -> Answered:
     n, width = shown.n_shown, len(FEATURES)
-    # Titles would cost the text model's time in every question, so clicks never give them weight.
-    weighs = shares_of(shown.names, words=True) * [name != Titles.name for name in shown.names]
-    x = np.zeros((n, len(names), width), np.float32)
-    at = [names.index(name) for name in shown.names]
-    x[:, at] = shown.x(weighs.astype(np.float32))[:n].reshape(n, len(at), width)
-    x[:, names.index(PLACE), FEATURES.index("log")] = -np.log1p(np.arange(n))
     right = np.array([item in taken for item in shown.items[:n]], np.float32)
+    # The features are the same whichever of its items was chosen.
+    choice = shown.choice(shown.items[int(right.argmax())], range(n), weighs_of(shown))
+    x = np.zeros((n, len(names), width), np.float32)
+    at = [names.index(name) for name in choice.names]
+    x[:, at] = choice.x.reshape(n, len(at), width)
     return Answered(x.reshape(n, -1), right / right.sum(), fold)

@@ -16,11 +16,9 @@ def rec(tmp_path):
     rng = np.random.default_rng(0)
     with pyrec.open(tmp_path / "shop.db", text_model=None, embedding_model=None) as rec:
         rec.add_items(
-            Item(
-                f"{kind}{n}", f"{kind} {'plain ' * (n % 4)}model {n}", popularity=float(popularity)
-            )
+            Item(f"{kind}{n}", f"{kind} {'plain ' * (n % 4)}model {n}", popularity=float(how_often))
             for kind in KINDS
-            for n, popularity in enumerate(rng.permutation([1, 3, 10, 30, 100, 300, 1000, 3000]))
+            for n, how_often in enumerate(rng.permutation([1, 3, 10, 30, 100, 300, 1000, 3000]))
         )
         yield rec
 
@@ -58,7 +56,7 @@ def test_what_is_taken_of_lists_for_words_comes_first_after_training(rec):
     assert {n for n in theta if rec.theta[n] != theta[n]} <= set(ASKED)
 
 
-def test_a_training_after_more_answers_learns_from_all_of_them(rec):
+def test_every_training_counts_all_answers_and_the_same_ones_teach_the_same(rec):
     ask_and_take(rec, 60, lambda _, popular: popular.argmin())
     rec.train()
     once = rec.theta

@@ -67,8 +67,9 @@ def train(
     """Learn from what all users took.
 
     A part of what many users took is hidden and asked for, and what weighs how much is fitted to
-    the answers; users who were kept out of it decide whether the result is used. What items go
-    together is worked out anew. Ctrl-C leaves all as it was.
+    the answers; users who were kept out of it decide whether the result is used. What was taken
+    of lists that were shown for words does the same for what words ask. What items go together is
+    worked out anew. Ctrl-C leaves all as it was.
 
     With --behavior a small language model learns which item follows a history. It answers only if
     it is no worse than the one before, and a training that was stopped goes on where it stood.
@@ -259,7 +260,7 @@ def _outcome(report: TrainReport) -> str:
         if report.used:
             told = f"asked {asked}; the new weights are used from now on ({loss})"
         else:
-            told = f"asked {asked}; the weights stay as they were: {report.why} ({loss})"
+            told = f"asked {asked}; what histories weigh stays as it was: {report.why} ({loss})"
     told += "; what items go together was worked out anew"
     if report.words.n_lists:
         lists = plural(report.words.n_lists, "list")
