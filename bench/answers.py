@@ -26,7 +26,7 @@ def main() -> None:
     for queries in (query_sets.tags(), query_sets.products()):
         embedding = EMBEDDING if queries.embeds else None
         models = {"text_model": TEXT, "embedding_model": embedding}
-        open_store(queries.store, queries.items(), **models).close()
+        open_store(queries.store, queries.items(), queries.events(), **models).close()
         rows = [row for k in LENGTHS for row in measure(queries, embedding, k)]
         table(
             f"{queries.name}: {queries.metric} of questions that nobody answered",

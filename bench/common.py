@@ -55,12 +55,18 @@ def table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> 
     sys.stdout.flush()
 
 
-def open_store(name: str, items: Iterable[pyrec.Item], **models: object) -> pyrec.Recommender:
+def open_store(
+    name: str,
+    items: Iterable[pyrec.Item],
+    events: Iterable[pyrec.Event] = (),
+    **models: object,
+) -> pyrec.Recommender:
     """Open a benchmark's store, filled and indexed; it is kept in `CACHE` for the next run."""
     CACHE.mkdir(parents=True, exist_ok=True)
     rec = pyrec.open(CACHE / f"{name}.db", **models)
     if rec.catalog.count == 0:
         rec.add_items(items)
+        rec.add_events(events)
     for step in rec.index():
         print(f"\r{name}: {step.step} {step.done:g}/{step.total:g}   ", end="", file=sys.stderr)
     return rec

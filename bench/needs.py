@@ -13,13 +13,13 @@ import csv
 import json
 import statistics
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from common import CACHE, DATA, machine, need_data, table
-from query_sets import known, movies, zh
+from query_sets import known, movies, ratings, zh
 
 import pyrec
 from pyrec import Item
@@ -114,12 +114,13 @@ def _products() -> list[Item]:
 
 
 def _movies() -> list[Item]:
-    found = []
+    found, counts = [], Counter(event.item_id for event in ratings())
     for item in movies():
         title, _, year = item.title.strip().rpartition(" (")
         dated = year[:4].isdigit() and year.endswith(")")
         attributes = dict(item.attributes) | ({"year": float(year[:4])} if dated else {})
-        found.append(replace(item, title=title if dated else item.title, attributes=attributes))
+        title, number = (title if dated else item.title), float(counts[item.item_id])
+        found.append(replace(item, title=title, popularity=number, attributes=attributes))
     return found
 
 

@@ -1,9 +1,11 @@
 """The query sets of the benchmarks: catalogs with questions and the items that answer them.
 
-`tags`: words that viewers gave to movies (GroupLens). `products`: judged product queries (querqy/
+`tags`: words that viewers gave to movies (GroupLens), in a store with their ratings. `products`: judged product queries (querqy/
 chorus). `zh`: Chinese product titles, asked by their category words; `zh-en`: the same asked in
 English, by the words of the data's `english_queries.tsv`; `zh-dev`: by 45 other categories that we
-translated, for choosing prompts and weights. Origins and licenses stand in the data's README.
+translated, for choosing prompts and weights. `known`, `known, histories`: products asked by half of
+their titles, from our own shop and from one with histories (Amazon 2018). Origins and licenses
+stand in the data's README.
 """
 
 from __future__ import annotations
@@ -11,15 +13,15 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from common import DATA, need_data
 
-from pyrec import Item, metrics
-from pyrec.readers import read_items
+from pyrec import Event, Item, metrics
+from pyrec.readers import read_events, read_items
 
 GENERATES = bool(os.environ.get("PYREC_BENCH_TITLES"))
 """Whether `tags` asks the text model for titles, two seconds a question: PYREC_BENCH_TITLES=1."""
@@ -31,6 +33,7 @@ class QuerySet:
     """Questions over one catalog; gains map item ids to what finding them is worth.
 
     Attributes:
+        events: what users of the store took, empty for nothing.
         embeds: whether the catalog is embedded for it. The products are not: it takes half an hour
             on two cores, and their judgments came from word search, so they cannot reward it.
         generates: whether the text model is asked for titles of the whole catalog, `titles`.
@@ -43,6 +46,7 @@ class QuerySet:
     metric: str
     embeds: bool = True
     generates: bool = False
+    events: Callable[[], Iterable[Event]] = tuple
 
     def measure(self, ranked: list[str], gains: Mapping[str, float]) -> float:
         """Score one ranked list of item ids."""
@@ -52,20 +56,21 @@ class QuerySet:
 
 
 def movies() -> list[Item]:
-    """MovieLens movies: title, year, genres, number of ratings as popularity; no tags."""
-    folder = DATA / "ml-latest-small"
-    with (folder / "ratings.csv").open() as file:
-        counts = Counter(row["movieId"] for row in csv.DictReader(file))
-    with (folder / "movies.csv").open() as file:
+    """MovieLens movies: title, year, genres; no tags, and no popularity but what users rated."""
+    with (DATA / "ml-latest-small" / "movies.csv").open() as file:
         return [
             Item(
                 row["movieId"],
                 row["title"],
-                popularity=float(counts[row["movieId"]]),
                 attributes={"genres": tuple(row["genres"].split("|"))},
             )
             for row in csv.DictReader(file)
         ]
+
+
+def ratings() -> Iterable[Event]:
+    """What users rated on MovieLens."""
+    return read_events(DATA / "ml-latest-small" / "ratings.csv", strict=True)
 
 
 def tags() -> QuerySet:
@@ -76,7 +81,9 @@ def tags() -> QuerySet:
         for row in csv.DictReader(file):
             tagged[row["tag"].lower()][row["movieId"]] = 1.0
     queries = {tag: found for tag, found in tagged.items() if 5 <= len(found) <= 60}
-    return QuerySet("tags", "movies", movies, queries, "nDCG@10", generates=GENERATES)
+    return QuerySet(
+        "tags", "movies", movies, queries, "nDCG@10", generates=GENERATES, events=ratings
+    )
 
 
 def products() -> QuerySet:
@@ -112,13 +119,41 @@ def known() -> QuerySet:
     def items() -> list[Item]:
         return list(read_items(HERE.parent / "examples" / "shop.jsonl", strict=True))
 
+    return QuerySet("known", "shop", items, _by_half(items()[::4]), "nDCG@10", embeds=False)
+
+
+def known_taken() -> QuerySet:
+    """Every fortieth product of the office set, asked alike, in a store with its histories.
+
+    Beside `tags` it says how much histories may speak where the words say all.
+    """
+    need_data("office/items.jsonl", "office/train.jsonl")
+
+    def items() -> list[Item]:
+        return [
+            Item(row["id"], row["title"], attributes={"brand": row["brand"]} if row["brand"] else {})
+            for row in _rows(DATA / "office" / "items.jsonl")
+        ]
+
+    def events() -> Iterable[Event]:
+        for row in _rows(DATA / "office" / "train.jsonl"):
+            for item in row["items"]:
+                yield Event(row["user"], str(item), "purchase")
+
+    queries = _by_half([item for item in items() if item.title][::40])
+    return QuerySet(
+        "known, histories", "office", items, queries, "nDCG@10", embeds=False, events=events
+    )
+
+
+def _by_half(items: Iterable[Item]) -> dict[str, dict[str, float]]:
     queries = {}
-    for item in items()[::4]:
+    for item in items:
         words = item.title.split()
         half = " ".join(words[: (len(words) + 1) // 2])
         query = half if item.title.isascii() else item.title[: (len(item.title) + 1) // 2]
         queries[query] = {item.item_id: 1.0}
-    return QuerySet("known", "shop", items, queries, "nDCG@10", embeds=False)
+    return queries
 
 
 def zh(*, with_attributes: bool = True) -> QuerySet:

@@ -45,6 +45,7 @@ def main() -> None:
         (sets_of.tags(), arguments.text_model),
         (sets_of.products(), arguments.text_model),
         (sets_of.known(), arguments.text_model),
+        (sets_of.known_taken(), arguments.text_model),
         # A device may have no text model: theta must serve it as well.
         (replace(sets_of.zh_en(dev=True), name="zh-dev, words"), None),
         (replace(sets_of.tags(), name="tags, words", generates=False), None),
@@ -53,6 +54,7 @@ def main() -> None:
         rec = open_store(
             queries.store,
             queries.items(),
+            queries.events(),
             text_model=text_model,
             embedding_model="multilingual-e5-small" if queries.embeds else None,
         )

@@ -143,6 +143,22 @@ def test_a_new_user_gets_what_is_popular(rec):
     assert slate[0].reasons[0].signal == "popular_unasked"
 
 
+def test_a_catalog_without_popularity_goes_by_what_users_took_where_words_fit_alike(tmp_path):
+    with pyrec.open(tmp_path / "mugs.db", text_model=None, embedding_model=None) as rec:
+        rec.add_items({"id": c, "title": f"Mug {c}"} for c in "abcdefgh")
+        for n in range(19):
+            rec.feedback(f"u{n}", "f", "purchase")
+        assert ids(rec.recommend("mug", k=1)) == ["a"]  # too few users to say what people like
+        rec.feedback("u19", "f", "purchase")
+        slate = rec.recommend("mug", k=8)
+        assert ids(slate)[0] == "f"
+        assert "taken 20 times" in [reason.text for reason in slate[0].reasons]
+        assert "popular" not in [reason.signal for reason in slate[1].reasons]
+        numbers = {"c": 500, "f": 5}
+        rec.add_items({"id": c, "title": f"Mug {c}", "popularity": n} for c, n in numbers.items())
+        assert ids(rec.recommend("mug", k=1)) == ["c"]  # the catalog's own go first
+
+
 def test_items_come_change_and_go_and_lists_follow(rec):
     rec.add_items([pyrec.Item("n1", "Carbon Racing Shoes")])
     assert ids(rec.recommend("carbon racing", k=1)) == ["n1"]

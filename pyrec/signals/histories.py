@@ -254,10 +254,17 @@ class Beside(_Transitions):
         return None if sums is None else _damped(self.name, sums[1], crowd)
 
 
-class Taken(CrowdSignal):
-    """log(1 + how many times an item was taken); for questions without words.
+def how_often_taken(question: Question, item_idx: int) -> str:
+    """Say how many users took an item, "" for none."""
+    crowd = question.crowd
+    number = crowd.number_of[item_idx] if crowd is not None else -1
+    return f"taken {crowd.count[number]:.0f} times" if crowd and number >= 0 else ""
 
-    Words are answered by what fits them; there the catalog's own number speaks (`popular`).
+
+class Taken(CrowdSignal):
+    """log(1 + how many users took an item); for questions without words.
+
+    Words are answered by what fits them; beside these `popular` speaks.
     """
 
     name = "taken"
@@ -272,9 +279,7 @@ class Taken(CrowdSignal):
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Give the number."""
-        crowd = question.crowd
-        number = crowd.number_of[item_idx] if crowd is not None else -1
-        return f"taken {crowd.count[number]:.0f} times" if crowd and number >= 0 else ""
+        return how_often_taken(question, item_idx)
 
 
 class Lately(Taken):

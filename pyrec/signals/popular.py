@@ -1,15 +1,19 @@
-"""What many people take, by the catalog's own count, on a log scale."""
+"""What many people take, on a log scale: by the catalog's own count, or by what users took."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from pyrec.signals.base import F32, CatalogSignal, Question
+from pyrec.signals.histories import MIN_USERS, how_often_taken
 from pyrec.types import Item
 
 
 class Popular(CatalogSignal):
     """log(1 + popularity), the catalog's own number.
+
+    Where no item has one, questions in words go by how many users took each; for those without
+    words `taken` does.
 
     Two signals, as it means something else beside words that fit (`popular`) than where nothing
     was asked in words (`popular_unasked`): each has its weight.
@@ -29,11 +33,22 @@ class Popular(CatalogSignal):
         popularity = question.index.popularity
         known = popularity[~np.isnan(popularity)]
         if not known.any():
-            return None
+            return self._takers(question) if self._asked else None
         filled = np.where(np.isnan(popularity), np.median(known), popularity)
         return np.log1p(filled).astype(np.float32)
+
+    def _takers(self, question: Question) -> F32 | None:
+        crowd = question.crowd
+        if crowd is None or crowd.histories.n_users < MIN_USERS:
+            return None
+        counts = np.zeros(question.index.n_items, np.float32)
+        rows = np.flatnonzero(crowd.number_of >= 0)
+        counts[rows] = crowd.count[crowd.number_of[rows]]
+        return np.log1p(counts)
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Give the number."""
         popularity = question.index.popularity[item_idx]
-        return "" if np.isnan(popularity) else f"popularity {popularity:g}"
+        if not np.isnan(popularity):
+            return f"popularity {popularity:g}"
+        return how_often_taken(question, item_idx)
