@@ -1,11 +1,11 @@
 """The query sets of the benchmarks: catalogs with questions and the items that answer them.
 
-`tags`: words that viewers gave to movies (GroupLens), in a store with their ratings. `products`: judged product queries (querqy/
-chorus). `zh`: Chinese product titles, asked by their category words; `zh-en`: the same asked in
-English, by the words of the data's `english_queries.tsv`; `zh-dev`: by 45 other categories that we
-translated, for choosing prompts and weights. `known`, `known, histories`: products asked by half of
-their titles, from our own shop and from one with histories (Amazon 2018). Origins and licenses
-stand in the data's README.
+`tags`: words that viewers gave to movies (GroupLens), in a store with their ratings. `products`:
+judged product queries (querqy/chorus). `zh`: Chinese product titles, asked by their category words;
+`zh-en`: the same asked in English, by the words of the data's `english_queries.tsv`; `zh-dev`: by
+45 other categories that we translated, for choosing prompts and weights. `known`, `known,
+histories`: products asked by half of their titles, from our own shop and from one with histories
+(Amazon 2018). Origins and licenses stand in the data's README.
 """
 
 from __future__ import annotations
@@ -131,7 +131,9 @@ def known_taken() -> QuerySet:
 
     def items() -> list[Item]:
         return [
-            Item(row["id"], row["title"], attributes={"brand": row["brand"]} if row["brand"] else {})
+            Item(
+                row["id"], row["title"], attributes={"brand": row["brand"]} if row["brand"] else {}
+            )
             for row in _rows(DATA / "office" / "items.jsonl")
         ]
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from pyrec.adapter_state import AdapterState
 from pyrec.behavior.state import BehaviorState
+from pyrec.deep import DeepState
 from pyrec.errors import StoreBusyError
 from pyrec.interactions import Crowd
 from pyrec.linear_model import LinearModel
@@ -32,6 +33,7 @@ _LINEAR = "linear"
 _OPINIONS = "opinions"
 _BEHAVIOR = "behavior"
 _ADAPTER = "adapter"
+_DEEP = "deep"
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Learned:
         self._linear: _Numbered | None = None
         self._opinions: tuple[int, OpinionState] | None = None
         self._behavior: tuple[int, BehaviorState] | None = None
+        self._deep: tuple[int, DeepState] | None = None
 
     @property
     def version(self) -> int:
@@ -149,6 +152,19 @@ class Learned:
             self._behavior = held = (kept[0], BehaviorState.unpack(kept[1]))
         return held[1]
 
+    def deep(self) -> DeepState | None:
+        """Return the network over what signals say; None without one."""
+        version = self._version_of(_DEEP)
+        if version == 0:
+            return None
+        held = self._deep
+        if held is None or held[0] != version:
+            kept = self._store.derived(_DEEP)
+            if kept is None:
+                return None
+            self._deep = held = (kept[0], DeepState.unpack(kept[1]))
+        return held[1]
+
     @property
     def adapter_version(self) -> int:
         """Number the adapter that is kept, 0 without one."""
@@ -193,6 +209,7 @@ class Learned:
         behavior: BehaviorState | None = None,
         removals: int | None = None,
         of_words: Theta | None = None,
+        deep: DeepState | None = None,
     ) -> None:
         """Keep a training's result, in one transaction.
 
@@ -205,6 +222,7 @@ class Learned:
             removals: the last removal of the log that was read; None for now.
             of_words: weights of the ranking that answers to words gave; beside them what single
                 events taught stays, as long as histories give no new weights.
+            deep: the network that goes with new weights; None to leave the one that is kept.
 
         Raises:
             StoreBusyError: a user was forgotten meanwhile; nothing is kept.
@@ -222,7 +240,7 @@ class Learned:
                     "INSERT OR REPLACE INTO weights (user_id, name, value) VALUES ('', ?, ?)",
                     [name, value],
                 )
-            for name, state in ((_OPINIONS, opinions), (_BEHAVIOR, behavior)):
+            for name, state in ((_OPINIONS, opinions), (_BEHAVIOR, behavior), (_DEEP, deep)):
                 if state is not None:
                     db.execute(
                         "INSERT OR REPLACE INTO derived VALUES "
@@ -245,7 +263,7 @@ class Learned:
         )
         gone = {
             name: db.execute("DELETE FROM derived WHERE name = ?", [name]).rowcount > 0
-            for name in (_OPINIONS, _BEHAVIOR, _ADAPTER)
+            for name in (_OPINIONS, _BEHAVIOR, _ADAPTER, _DEEP)
         }
         return gone[_BEHAVIOR], gone[_ADAPTER]
 

@@ -215,6 +215,7 @@ class Questions:
     ) -> Question:
         """Encode the question of a history that is given by numbers of a crowd, for training."""
         question = Question(index, index.live.copy(), self.titles, self.catalog.mask, crowd=crowd)
+        question.deep = self._learned.deep()
         question.taken, question.ages = taken, ages
         rows = crowd.row_of[taken]
         rows = rows[(rows >= 0) & (rows < index.n_items)]
@@ -255,9 +256,9 @@ class Questions:
 
     def _question(self, index: Index, mask: U8, need: Need | None) -> Question:
         crowd = self._interactions.follow(index.n_items, index.version)
-        linear = self._learned.linear(crowd)
+        linear, deep = self._learned.linear(crowd), self._learned.deep()
         return Question(
-            index, mask, self.titles, self.catalog.mask, need, crowd=crowd, linear=linear
+            index, mask, self.titles, self.catalog.mask, need, crowd=crowd, linear=linear, deep=deep
         )
 
     def behavior(self) -> Behavior | None:

@@ -17,7 +17,7 @@ from pyrec.signals.base import F32, I32, Question, Signal
 from pyrec.types import Item, Reason
 
 _OF_CROWD = ("after", "near", "next", "beside", "together", "linear", "linear_recent")
-HISTORY = frozenset(("behavior", "content", "dense_history", *_OF_CROWD))
+HISTORY = frozenset(("behavior", "content", "deep", "dense_history", *_OF_CROWD))
 """The signals that read the user's past."""
 LEARNED = (*sorted(HISTORY), "taken", "lately", "popular_unasked")
 """The signals whose weights are learned from histories."""

@@ -2,8 +2,9 @@
 
 What many users took is hidden in part and asked for from the rest; the mixer is
 fitted to convergence by maximum likelihood, near the theta that comes with pyrec. The result is
-used only if users who were kept out of the fit find it no less likely. Lists that were shown for
-words teach what words ask (`train_words.py`). The linear item model is fitted on the way. Called by
+used only if users who were kept out of the fit find it no less likely. Where there are many, a
+network learns what signals say together (`deep.py`). Lists that were shown for words teach what
+words ask (`train_words.py`). The linear item model is fitted on the way. Called by
 `Recommender.train`.
 """
 
@@ -12,13 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from pyrec import mixer
+from pyrec import deep, mixer
 from pyrec.asking import Asked, is_judge, whom_to_ask
 from pyrec.behavior.running import Behavior
 from pyrec.catalog import Catalog
+from pyrec.deep import DeepState
 from pyrec.events import EventLog
 from pyrec.learned import Learned, Theta
 from pyrec.logged import taken_of
@@ -29,6 +32,7 @@ from pyrec.ranking import LEARNED, Ranker
 from pyrec.replay import Log, Replay, fit_linear, read_log
 from pyrec.shown import ShownLog
 from pyrec.signals.base import F32, Signal
+from pyrec.signals.deep import WEIGHTS, Deep, shares
 from pyrec.train_behavior import BehaviorReport, BehaviorTraining, in_use
 from pyrec.train_config import BehaviorAsked, TrainConfig
 from pyrec.train_opinions import TASKS, teaches, train_opinions
@@ -48,6 +52,7 @@ class TrainReport:
         after: the same with the fitted ones.
         used: whether the fitted weights are used from now on.
         why: what speaks against them, empty if nothing.
+        deep: whether a network over the signals goes with them.
         n_opinions: what click and rating were fitted to; 0 where there are too few of both kinds.
         tasks: which of the two use fitted weights from now on; the other keeps those it had.
         words: what lists that were shown for words did for the signals that words ask.
@@ -59,6 +64,7 @@ class TrainReport:
     after: float
     used: bool
     why: str
+    deep: bool = False
     n_opinions: int = 0
     tasks: tuple[str, ...] = ()
     words: WordsReport = NO_WORDS
@@ -111,19 +117,21 @@ def train(
         asked = whom_to_ask(log, config, known, newer=newer)
         report = TrainReport(len(asked.users), np.nan, np.nan, False, asked.why)
         fitted: Theta | None = None
-        state = None
+        state, network = None, None
         if not asked.why:
             if training is not None:
                 evidence = training.evidence(asked)
             names, pools = collect(log, catalog, questions, signals, progress, asked, evidence)
             used, near = Mixer(names, theta), Mixer(names, prior)
-            report, fitted = _fit(len(asked.users), pools, used, near, config, asked.judges)
+            report, fitted, network = _fit(
+                len(asked.users), pools, used, near, config, asked.judges, progress
+            )
         if training is not None:
             state, found = training.finish(asked, "" if report.used else report.why)
             report = replace(report, behavior=found)
             if state is None and not newer:
-                fitted = None  # these weights are for a model that is not kept
-                report = replace(report, used=False, why=report.why or found.why)
+                fitted = network = None  # these weights are for a model that is not kept
+                report = replace(report, used=False, deep=False, why=report.why or found.why)
         elif trouble:
             report = replace(report, behavior=BehaviorReport(why=trouble))
         progress("learning from answers to words", 0.0)
@@ -147,7 +155,8 @@ def train(
             fitted_tasks = tuple(task for task, theta in of_opinions.items() if theta is not None)
             report = replace(report, n_opinions=len(opinions.value), tasks=fitted_tasks)
         progress("fitting the linear model", 0.0)
-        learned.keep(by_task, fit_linear(now), now.item_ids, of_all, state, removals, of_words)
+        linear = fit_linear(now)
+        learned.keep(by_task, linear, now.item_ids, of_all, state, removals, of_words, network)
         if training is not None:
             training.done()
     return report
@@ -218,18 +227,50 @@ def _fit(
     prior: Mixer,
     config: TrainConfig,
     judges: Callable[[str], bool],
-) -> tuple[TrainReport, dict[str, tuple[float, ...]] | None]:
+    progress: Progress,
+) -> tuple[TrainReport, Theta | None, DeepState | None]:
     """Fit on most pools, and judge by the others."""
     judged = [pool for pool in pools if judges(pool.user_id)]
     learnt = [pool for pool in pools if not judges(pool.user_id)]
     if len(learnt) < config.min_users // 2 or not judged:
         why = "too few users whose answer any signal names"
-        return TrainReport(n_users, np.nan, np.nan, False, why), None
+        return TrainReport(n_users, np.nan, np.nan, False, why), None, None
+    before = loss(old, judged)
+    for pool in pools:
+        pool.values[:, old.names.index(Deep.name)] = np.nan  # said by the network of before
     fitted = fit(learnt, prior, l2=config.pull / len(learnt))
-    before, after = loss(old, judged), loss(fitted, judged)
+    after, network = loss(fitted, judged), None
+    if len(learnt) >= deep.MIN_POOLS:
+        network, fitted, after = _deepened(fitted, learnt, judged, after, progress)
     used = after <= before
     why = "" if used else "held-out users find it less likely"
-    return TrainReport(n_users, before, after, used, why), fitted.as_dict() if used else None
+    report = TrainReport(n_users, before, after, used, why, used and network is not None)
+    return report, fitted.as_dict() if used else None, network if used else None
+
+
+def _deepened(
+    wide: Mixer, learnt: Sequence[Pool], judged: Sequence[Pool], before: float, progress: Progress
+) -> tuple[DeepState | None, Mixer, float]:
+    """Fit a network beside the weights; None, with these and their loss, if it is no better."""
+    theta = wide.theta.astype(np.float32)
+    columns = [n for n, name in enumerate(wide.names) if name != Deep.name]
+    rows = theta.reshape(len(wide.names), -1)[columns].reshape(-1)
+
+    def taught(pool: Pool) -> deep.Taught:
+        return deep.Taught(pool.values[:, columns], pool.target, pool.depth)
+
+    step = "learning what signals say together"
+    names = [wide.names[n] for n in columns]
+    state = deep.fit(names, [taught(p) for p in learnt], rows, partial(progress, step))
+    both = Mixer(wide.names, {**wide.as_dict(), Deep.name: WEIGHTS})
+    told = []
+    for pool in judged:
+        values = pool.values.copy()
+        phi = mixer.depth_features(values[:, columns], pool.depth)
+        values[:, wide.names.index(Deep.name)] = shares(state.logits(phi))
+        told.append(replace(pool, values=values))
+    after = loss(both, told)
+    return (state, both, after) if after < before else (None, wide, before)
 
 
 def fit(pools: Sequence[Pool], prior: Mixer, *, l2: float) -> Mixer:

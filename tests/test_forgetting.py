@@ -12,6 +12,7 @@ import walks
 from test_feedback import items, learned, lists, opened, walk
 
 import pyrec
+from pyrec import deep
 from pyrec.errors import StoreBusyError
 
 N_MARKERS = 200
@@ -44,7 +45,9 @@ def test_lists_and_weights_are_those_of_a_store_that_never_saw_the_user(tmp_path
         assert lists(again) == found[1]
 
 
-def test_the_same_holds_for_a_store_that_was_trained(tmp_path):
+@pytest.mark.parametrize("min_pools", [deep.MIN_POOLS, 50], ids=["wide", "wide and deep"])
+def test_the_same_holds_for_a_store_that_was_trained(tmp_path, monkeypatch, min_pools):
+    monkeypatch.setattr(deep, "MIN_POOLS", min_pools)
     rng = np.random.default_rng(3)
     others = list(walks.walks([f"u{n}" for n in range(200)], rng))
     stores = []
@@ -58,6 +61,7 @@ def test_the_same_holds_for_a_store_that_was_trained(tmp_path):
         rec.train()
         stores.append(rec)
     a, b = stores
+    assert (b.learned.deep() is not None) == (min_pools == 50)
     assert a.forget("x-marks").trained
     assert a.theta == b.theta
     for user in ("u1", "u7", "u50"):

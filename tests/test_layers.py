@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     "errors types _core",
-    "text stopwords grams segmentation phrases metrics mixer linear_model prompts filters"
+    "text stopwords grams segmentation phrases metrics mixer linear_model deep prompts filters"
     " schema connection store staging rows text_lines times"
     " opinion_model opinion_parts bootstrap list_metrics splits evaluation charts"
     " manifest gguf_header convert_e5 workspace vocabulary encoder_file memory_file llama lm"

@@ -258,7 +258,8 @@ def _outcome(report: TrainReport) -> str:
     else:
         loss = f"loss {report.before:.4f} before, {report.after:.4f} after"
         if report.used:
-            told = f"asked {asked}; the new weights are used from now on ({loss})"
+            new = "new weights and a network over the signals" if report.deep else "new weights"
+            told = f"asked {asked}; the {new} are used from now on ({loss})"
         else:
             told = f"asked {asked}; what histories weigh stays as it was: {report.why} ({loss})"
     told += "; what items go together was worked out anew"

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from pyrec.signals.base import Signal
 from pyrec.signals.behavior import Behavior
 from pyrec.signals.content import Content
+from pyrec.signals.deep import Deep
 from pyrec.signals.dense import Dense, DenseHistory
 from pyrec.signals.histories import After, Beside, Lately, Near, Next, Taken, Together
 from pyrec.signals.lexical import Coverage, Lexical
@@ -43,7 +44,7 @@ def every() -> list[Signal]:
         Unanswered(),
         Behavior(),
     ]
-    return ours + [offered() for offered in _offered()]
+    return [*ours, Deep(ours), *(offered() for offered in _offered())]
 
 
 @cache

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from pyrec import _core
 from pyrec.behavior.running import Behavior, Stream
+from pyrec.deep import DeepState
 from pyrec.index import Index
 from pyrec.interactions import Crowd
 from pyrec.linear_model import LinearModel
@@ -66,6 +67,7 @@ class Question:
         stream: the newest of what the user took, with how, for the behavior model; a low rating
             too, but nothing that was disliked.
         behavior: the behavior model, None where none was trained.
+        deep: the network over what the other signals say, None where none was trained.
         trouble: why something that was set up is left out, for people to read; empty for nothing.
         scores: of the whole catalog by signal, computed once per question.
         mask_by_number: `mask` in the order of `crowd`, once a signal has asked.
@@ -97,6 +99,7 @@ class Question:
     linear: LinearModel | None = None
     stream: Stream = ()
     behavior: Behavior | None = None
+    deep: DeepState | None = None
     trouble: str = ""
     scores: dict[str, F32 | None] = field(default_factory=dict, repr=False)
     mask_by_number: U8 | None = field(default=None, repr=False)
