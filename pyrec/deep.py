@@ -36,7 +36,9 @@ class DeepConfig:
     """How the network is fitted.
 
     Attributes:
-        width: units of its one layer.
+        n_networks: networks that begin elsewhere and are averaged, which are one of as many units:
+            of one the beginning decides a third of what it is worth.
+        width: units of the one layer of each.
         epochs: how often all pools are seen.
         batch: pools a step.
         rate: the learning rate of Adam, which falls to zero.
@@ -44,6 +46,7 @@ class DeepConfig:
         seed: where it begins, and the order of pools.
     """
 
+    n_networks: int = 2
     width: int = 32
     epochs: int = 16
     batch: int = 32
@@ -114,9 +117,31 @@ def fit(
         config: how to fit.
     """
     config = config or DeepConfig()
-    rng = np.random.default_rng(config.seed)
     measured = _Batch.of(pools[:N_MEASURED], theta).phi
     mean, spread = measured.mean(axis=0), measured.std(axis=0) + np.float32(0.01)
+    found = []
+    for n in range(config.n_networks):
+        rng = np.random.default_rng([config.seed, n])
+
+        def told(share: float, done: int = n) -> None:
+            progress((done + share) / config.n_networks)
+
+        found.append(_network(pools, theta, mean, spread, rng, told, config))
+    inner, bias, outer = (np.concatenate(part, axis=-1) for part in zip(*found, strict=True))
+    scaled = inner / spread[:, None]
+    return DeepState(tuple(names), scaled, bias - mean @ scaled, outer / len(found))
+
+
+def _network(
+    pools: Sequence[Taught],
+    theta: F32,
+    mean: F32,
+    spread: F32,
+    rng: np.random.Generator,
+    progress: Callable[[float], None],
+    config: DeepConfig,
+) -> list[F32]:
+    """Fit one network; return inner, bias and outer by standardized features."""
     n, width = len(theta), config.width
     inner = rng.standard_normal((n, width), np.float32) / np.float32(np.sqrt(n))
     weights = [inner, np.zeros(width, np.float32), np.zeros(width, np.float32)]
@@ -133,9 +158,7 @@ def fit(
             for w, gradient, (first, second) in zip(weights, gradients, moments, strict=True):
                 _adam(w, gradient, first, second, step, rate, config.decay)
             progress(step / n_steps)
-    inner, bias, outer = weights
-    scaled = inner / spread[:, None]
-    return DeepState(tuple(names), scaled, bias - mean @ scaled, outer)
+    return weights
 
 
 @dataclass(frozen=True)
