@@ -129,7 +129,7 @@ def fit(
         found.append(_network(pools, theta, mean, spread, rng, told, config))
     inner, bias, outer = (np.concatenate(part, axis=-1) for part in zip(*found, strict=True))
     scaled = inner / spread[:, None]
-    return DeepState(tuple(names), scaled, bias - mean @ scaled, outer / len(found))
+    return DeepState(tuple(names), scaled, bias - mean @ scaled, outer / np.float32(len(found)))
 
 
 def _network(
