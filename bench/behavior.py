@@ -25,7 +25,7 @@ import time
 
 import numpy as np
 from common import machine, table
-from histories import ask, copy_history, data_set, is_refit
+from histories import ask, copy_history, data_set, is_refit, put_on
 from histories_data import EVERY
 from quality import MODES, of_process
 
@@ -75,7 +75,7 @@ def measure(name: str, *, refit: bool) -> dict[str, object]:
     """Train with and without on one data set, and ask its test questions."""
     plain = copy_history(name, "plain", refit=refit)
     plain.train()
-    without = plain.theta
+    without = {**plain.theta, "behavior": [0.0] * 4}, plain.learned.deep()
     plain.close()
     rec = copy_history(name, "behavior", refit=refit)
     began = time.perf_counter()
@@ -83,19 +83,20 @@ def measure(name: str, *, refit: bool) -> dict[str, object]:
     theta, all_s = rec.theta, time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     systems = {
-        "without": {**without, "behavior": [0.0] * 4},
-        "with": theta,
-        "alone": {"behavior": [0.0, 1.0]},
+        "without": without,
+        "with": (theta, rec.learned.deep()),
+        "alone": ({"behavior": [0.0, 1.0]}, None),
     }
     if not is_refit(name, refit=refit):
         with copy_history(name, "behavior-weights", refit=True) as later:
             later.train(behavior=True, progress=_told(name))
-            systems["weights of validation"] = later.theta
+            systems["weights of validation"] = later.theta, later.learned.deep()
     found = {}
     for system, used in systems.items():
-        rec.use_theta(used)
+        put_on(rec, *used)
         found[system] = ask(rec, name)
-    feedback, after = _events(rec, name, theta)
+    put_on(rec, *systems["with"])
+    feedback, after = _events(rec, name)
     rec.close()
     lower = _lower(name)
     rows = [
@@ -124,9 +125,8 @@ def measure(name: str, *, refit: bool) -> dict[str, object]:
     return {"rows": rows, "lines": lines}
 
 
-def _events(rec: pyrec.Recommender, name: str, theta: dict) -> tuple[float, float]:
+def _events(rec: pyrec.Recommender, name: str) -> tuple[float, float]:
     """Return the median milliseconds of feedback, and of recommending right after it."""
-    rec.use_theta(theta)
     data = data_set(name)
     rng = np.random.default_rng(0)
     found = []

@@ -5,7 +5,8 @@
 Events of one day stand there in the order of their ASIN, so what comes after knows more than it
 would in life, except of users whose last step goes to a lower ASIN. Each line weighs the two
 signals that look forward only (`after`, `next`) by the factor at its head, with the weights of all
-others as they were learned; strict, seen items removed. Learned as they are they have the factor 1.
+others as they were learned and without the network; strict, seen items removed. Learned as they are
+they have the factor 1.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ from histories_data import EVERY, DataSet
 
 import pyrec
 from pyrec import metrics
+from pyrec.deep import DeepState
+from pyrec.learned import Theta
 from pyrec.replay import fit_linear, read_log
 from pyrec.types import Event
 
@@ -65,6 +67,16 @@ def copy_history(name: str, label: str, *, refit: bool = False) -> pyrec.Recomme
         rec.store.db.execute("VACUUM INTO ?", [str(path)])
         embedding = rec.models.embedding_name or None
     return pyrec.open(path, text_model=None, embedding_model=embedding)
+
+
+def put_on(rec: pyrec.Recommender, theta: Theta, network: DeepState | None) -> None:
+    """Let a store answer by what another one's training found."""
+    with rec.store.transact() as db:
+        db.execute("DELETE FROM derived WHERE name = 'deep'")
+        if network is not None:
+            row = ["deep", time.time_ns(), network.pack()]
+            db.execute("INSERT INTO derived VALUES (?, ?, ?)", row)
+    rec.use_theta(theta)
 
 
 def events(name: str, *, refit: bool = False) -> Iterator[Event]:

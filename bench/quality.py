@@ -23,7 +23,7 @@ import time
 
 import numpy as np
 from common import ROOT, machine, table
-from histories import ask, data_set, is_refit, open_history
+from histories import ask, copy_history, data_set, is_refit, put_on
 from histories_data import EVERY
 from peers import PEERS
 from published import published
@@ -63,15 +63,15 @@ def main() -> None:
 
 def measure(name: str, *, refit: bool) -> dict[str, object]:
     """Train on one data set and ask its test questions."""
-    rec = open_history(name, refit=True)
+    rec = copy_history(name, "quality", refit=True)
     began = time.perf_counter()
     rec.train()
     fit_s = time.perf_counter() - began
     if not is_refit(name, refit=refit):
-        theta = rec.theta
+        theta, network = rec.theta, rec.learned.deep()
         rec.close()
-        rec = open_history(name)
-        rec.use_theta(theta)
+        rec = copy_history(name, "quality")
+        put_on(rec, theta, network)
     found = ask(rec, name)
     rng = np.random.default_rng(0)
     told: dict[str, object] = {}
