@@ -66,7 +66,7 @@ def open_store(
     rec = pyrec.open(CACHE / f"{name}.db", **models)
     if rec.catalog.count == 0:
         rec.add_items(items)
-        rec.add_events(events)
+    rec.add_events(events)
     for step in rec.index():
         print(f"\r{name}: {step.step} {step.done:g}/{step.total:g}   ", end="", file=sys.stderr)
     return rec

@@ -75,7 +75,8 @@ def questions(name: str, config: TrainConfig) -> tuple[list[str], Pools]:
     rec = open_history(name)
     log = read_log(rec.events)
     asked = whom_to_ask(log, config)
-    found = collect(log, rec.catalog, rec.questions, signals.every(), _quiet, asked, None)
+    wide = [signal for signal in signals.every() if signal.name != "deep"]
+    found = collect(log, rec.catalog, rec.questions, wide, _quiet, asked, None)
     rec.close()
     return found
 

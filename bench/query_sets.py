@@ -82,7 +82,7 @@ def tags() -> QuerySet:
             tagged[row["tag"].lower()][row["movieId"]] = 1.0
     queries = {tag: found for tag, found in tagged.items() if 5 <= len(found) <= 60}
     return QuerySet(
-        "tags", "movies", movies, queries, "nDCG@10", generates=GENERATES, events=ratings
+        "tags", "movies-rated", movies, queries, "nDCG@10", generates=GENERATES, events=ratings
     )
 
 

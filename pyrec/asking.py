@@ -7,9 +7,8 @@ them later. `train.py` and `evaluate.py` call this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from hashlib import blake2b
 
 import numpy as np
@@ -30,7 +29,7 @@ class Asked:
         newest: (n_events,) bool, the event before each answer, where the last ones are asked for.
             Questions tell it; what is trained to give evidence must not know it, as it will not
             know what users took since it was trained.
-        judges: tells by a user's id whether it judges the fit.
+        salt: what decides beside their names which of them judge the fit.
         why: why nobody can be asked; empty if some can.
     """
 
@@ -38,7 +37,7 @@ class Asked:
     hidden: Flags
     judged: Flags
     newest: Flags
-    judges: Callable[[str], bool]
+    salt: str
     why: str
 
 
@@ -60,11 +59,11 @@ def whom_to_ask(
     """
     able = np.bincount(log.user, minlength=len(log.user_ids)) >= config.min_events
     judged = kept_back(log, config)
-    judges, answers = partial(is_judge, share=config.held_out), np.ones(len(log.user), bool)
+    salt, answers = "", np.ones(len(log.user), bool)
     why = "too few users"
     if evidence is not None:
         answers = log.event_id > evidence.reached if newer else unknown_to(evidence, log)
-        judges = judges if newer else partial(is_judge, share=config.held_out, salt="among those")
+        salt = "" if newer else "among those"
         which = "of whom anything is new" if newer else "whose answers the behavior model knows not"
         why = f"too few users {which}"
         hidden = answers_of(log, np.flatnonzero(able).tolist(), config) & answers
@@ -76,7 +75,7 @@ def whom_to_ask(
         left = np.bincount(log.user[~hidden], minlength=len(able))
         newest = last_of(log, [user for user in users if left[user] > 2], ~hidden)
     why = why if len(users) < config.min_users else ""
-    return Asked(users, hidden, judged, newest, judges, why)
+    return Asked(users, hidden, judged, newest, salt, why)
 
 
 def unknown_to(model: BehaviorState, log: Log) -> Flags:

@@ -27,7 +27,9 @@ I64 = npt.NDArray[np.int64]
 MIN_POOLS = 500
 """With fewer to learn from signals are added up and no more."""
 N_MEASURED = 500
-"""From how many pools the means and deviations of the features are taken."""
+"""From about how many pools the means and deviations of the features are taken."""
+LEAST = 0.05
+"""No feature counts as spread less: one that hardly ever spoke would be blown up when it does."""
 _BETAS, _TINY = (0.9, 0.999), 1e-8
 
 
@@ -64,12 +66,15 @@ class DeepState:
         inner: (n_signals * 4, width) float32.
         bias: (width,) float32.
         outer: (width,) float32.
+        held_out, salt: whom it did not learn from, as `asking.is_judge` tells.
     """
 
     names: tuple[str, ...]
     inner: F32
     bias: F32
     outer: F32
+    held_out: float = 0.0
+    salt: str = ""
 
     def logits(self, phi: F32) -> F32:
         """Return what it adds to log P of each row of features, (n,) float32 in nats."""
@@ -79,16 +84,18 @@ class DeepState:
     def pack(self) -> bytes:
         """Write it for `unpack`."""
         packed = io.BytesIO()
-        names = np.frombuffer(json.dumps(self.names).encode("utf-8"), np.uint8)
-        np.savez(packed, names=names, inner=self.inner, bias=self.bias, outer=self.outer)
+        said = json.dumps([self.names, self.held_out, self.salt])
+        about = np.frombuffer(said.encode("utf-8"), np.uint8)
+        np.savez(packed, about=about, inner=self.inner, bias=self.bias, outer=self.outer)
         return packed.getvalue()
 
     @classmethod
     def unpack(cls, packed: bytes) -> DeepState:
         """Read what `pack` wrote."""
         with np.load(io.BytesIO(packed), allow_pickle=False) as data:
-            names = tuple(json.loads(bytes(data["names"])))
-            return cls(names, data["inner"], data["bias"], data["outer"])
+            names, held_out, salt = json.loads(bytes(data["about"]))
+            arrays = (data["inner"], data["bias"], data["outer"])
+            return cls(tuple(names), *arrays, held_out, salt)
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,8 @@ def fit(
 ) -> DeepState:
     """Fit a network to pools: the mean loss falls by stochastic gradients, theta held.
 
+    The same to the bit on the same machine with as many threads.
+
     Args:
         names: the signals, in the order of the columns of values.
         pools: what is learned from.
@@ -117,8 +126,8 @@ def fit(
         config: how to fit.
     """
     config = config or DeepConfig()
-    measured = _Batch.of(pools[:N_MEASURED], theta).phi
-    mean, spread = measured.mean(axis=0), measured.std(axis=0) + np.float32(0.01)
+    measured = _Batch.of(pools[:: -(-len(pools) // N_MEASURED)], theta).phi
+    mean, spread = measured.mean(axis=0), np.maximum(measured.std(axis=0), np.float32(LEAST))
     found = []
     for n in range(config.n_networks):
         rng = np.random.default_rng([config.seed, n])

@@ -3,22 +3,23 @@
 `Recommender.evaluate` calls this. Splits come from `splits.py`, the questions from `replay.py`,
 whose signals have never seen an answer, the measures from `metrics.py` and `list_metrics.py`; what
 chance could do to them is said by `evaluation.py`. Weights that `pyrec train` found in the same log
-have seen answers, which the settings say: a few dozen numbers can hardly remember them, and those of
-the network beside them, which reads no more than what signals say, 1% of nDCG@10 on Toys.
+have seen answers: a few dozen numbers can hardly remember them, but the settings say so. A network
+beside them and a behavior model can, so only users are asked whose answers these never learned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 import numpy as np
 
 from pyrec import list_metrics, metrics, splits
-from pyrec.asking import unknown_to
+from pyrec.asking import is_judge, unknown_to
 from pyrec.behavior.running import Behavior
 from pyrec.catalog import Catalog
+from pyrec.deep import DeepState
 from pyrec.errors import CatalogError, EventError
 from pyrec.evaluation import Evaluation, Setting
 from pyrec.events import EventLog
@@ -28,6 +29,7 @@ from pyrec.questions import Questions
 from pyrec.ranking import Ranker
 from pyrec.replay import Asked, Flags, Log, Replay, read_log
 from pyrec.signals.base import F32, I32
+from pyrec.signals.deep import Deep, said
 from pyrec.times import people_of
 from pyrec.train import Progress
 from pyrec.train_behavior import in_use
@@ -111,15 +113,21 @@ def evaluate(
         )
     rng = np.random.default_rng(config.seed)
     hidden, how = _hidden(log, config, rng)
-    behavior, unknown, told = _behavior(log, hidden, questions, task)
+    network = questions.network() if Deep.name in task.mixer.names else None
+    asks = {*task.mixer.names, *(network.names if network else ())}
+    behavior, unknown, told = _behavior(log, hidden, questions, asks)
+    if network is not None:
+        judges = [is_judge(u, network.held_out, network.salt) for u in log.user_ids]
+        unknown = unknown & np.array(judges, bool)
+        told = {**told, "network": "of the users those are asked whom it never learns from"}
     users = _drawn(log, hidden, unknown, config.n_users, rng)
     progress("reading what is not hidden", 0.0)
-    fits_linear = bool(_LINEAR.intersection(task.mixer.names))
+    fits_linear = bool(_LINEAR & asks)
     replay = Replay(log, hidden, catalog, index, fits_linear=fits_linear, behavior=behavior)
     asked = replay.asked(users.tolist(), include_seen=config.include_seen)
     if not asked:
         raise EventError(_nobody(log, hidden, config))
-    lists, without = _lists(replay, questions, task, asked, index, config, progress)
+    lists, without = _lists(replay, questions, task, asked, index, network, config, progress)
     progress("measuring", 0.0)
     judge = _Judge(log.without(hidden), replay, asked, index, config.k)
     settings: dict[str, Setting] = {
@@ -158,14 +166,14 @@ def _hidden(log: Log, config: EvaluateConfig, rng: np.random.Generator) -> tuple
 
 
 def _behavior(
-    log: Log, hidden: Flags, questions: Questions, task: Ranker
+    log: Log, hidden: Flags, questions: Questions, asks: Collection[str]
 ) -> tuple[Behavior | None, Flags, dict[str, Setting]]:
     """Return the behavior model, whose answers it does not know, and what is to be said of it.
 
     It is large enough to remember, so only these are asked. Where they are few it is left out.
     """
     everybody = np.ones(len(log.user_ids), bool)
-    behavior, trouble = in_use(questions) if "behavior" in task.mixer.names else (None, "")
+    behavior, trouble = in_use(questions) if "behavior" in asks else (None, "")
     if behavior is None:
         return None, everybody, {"behavior model": trouble} if trouble else {}
     known = hidden & ~unknown_to(behavior.state, log)
@@ -220,6 +228,7 @@ def _lists(
     task: Ranker,
     asked: Sequence[Asked],
     index: Index,
+    network: DeepState | None,
     config: EvaluateConfig,
     progress: Progress,
 ) -> tuple[dict[str, list[I32]], dict[str, list[I32]]]:
@@ -248,7 +257,8 @@ def _lists(
         for column, name in enumerate(names):
             left = best
             if speaks[column]:
-                left = _best(task.mixer, pool, values, depth, config.k, column)
+                rest = _without(column, task.mixer.names, values, depth, network)
+                left = _best(task.mixer, pool, rest, depth, config.k)
             without[name].append(left)
         if n % 20 == 0:
             progress("asking", n / len(asked))
@@ -256,17 +266,22 @@ def _lists(
     return {"pyrec": ours, "popularity": popular}, heard
 
 
-def _best(
-    mixer: Mixer, pool: I32, values: F32, depth: float, k: int, left_out: int | None = None
-) -> I32:
+def _without(
+    column: int, names: Sequence[str], values: F32, depth: float, network: DeepState | None
+) -> F32:
+    """Return the values without one signal's, which the network does not read either."""
+    rest: F32 = values.copy()
+    rest[:, column] = np.nan
+    if network is not None and names[column] != Deep.name:
+        rest[:, names.index(Deep.name)] = said(network, names, rest, depth)
+    return rest
+
+
+def _best(mixer: Mixer, pool: I32, values: F32, depth: float, k: int) -> I32:
     """Return the k likeliest rows of a pool, as `Ranker.rank` orders them."""
     if not len(pool):
         return pool
-    share = None
-    if left_out is not None:
-        share = np.ones(len(mixer.names), np.float32)
-        share[left_out] = 0.0
-    logprob = mixer.mix(values, depth, share).logprob
+    logprob = mixer.mix(values, depth).logprob
     best: I32 = pool[np.lexsort((pool, -logprob))[:k]]
     return best
 

@@ -1,4 +1,4 @@
-"""What training left in the store: theta, and the linear item model.
+"""What training left in the store: theta, the linear item model, and other models.
 
 `train.py` writes them, `questions.py` and `recommender.py` read them. Theta is personal data and
 lives in the table `weights`; the linear model can be computed again and is kept as a derived array
@@ -10,9 +10,10 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from pyrec.store import Store
 
 Theta = Mapping[str, Sequence[float]]
 """Weights by signal, in the order of `FEATURES`."""
+T = TypeVar("T")
 _LINEAR = "linear"
 _OPINIONS = "opinions"
 _BEHAVIOR = "behavior"
@@ -63,9 +65,7 @@ class Learned:
     def __init__(self, store: Store) -> None:
         self.store = self._store = store
         self._linear: _Numbered | None = None
-        self._opinions: tuple[int, OpinionState] | None = None
-        self._behavior: tuple[int, BehaviorState] | None = None
-        self._deep: tuple[int, DeepState] | None = None
+        self._held: dict[str, tuple[int, Any]] = {}
 
     @property
     def version(self) -> int:
@@ -124,16 +124,7 @@ class Learned:
 
     def opinions(self) -> OpinionState:
         """Return what training found of everybody's opinions; an empty state before that."""
-        version = self._version_of(_OPINIONS)
-        if version == 0:
-            return empty_state()
-        held = self._opinions
-        if held is None or held[0] != version:
-            kept = self._store.derived(_OPINIONS)
-            if kept is None:
-                return empty_state()
-            self._opinions = held = (kept[0], OpinionState.unpack(kept[1]))
-        return held[1]
+        return self._state(_OPINIONS, OpinionState.unpack) or empty_state()
 
     def behavior(self) -> BehaviorState | None:
         """Return the behavior model, the same object until another is kept; None without one.
@@ -141,29 +132,25 @@ class Learned:
         Raises:
             ModelFileError: it is damaged, or of a newer pyrec.
         """
-        version = self._version_of(_BEHAVIOR)
-        if version == 0:
-            return None
-        held = self._behavior
-        if held is None or held[0] != version:
-            kept = self._store.derived(_BEHAVIOR)
-            if kept is None:
-                return None
-            self._behavior = held = (kept[0], BehaviorState.unpack(kept[1]))
-        return held[1]
+        return self._state(_BEHAVIOR, BehaviorState.unpack)
 
     def deep(self) -> DeepState | None:
         """Return the network over what signals say; None without one."""
-        version = self._version_of(_DEEP)
+        return self._state(_DEEP, DeepState.unpack)
+
+    def _state(self, name: str, unpack: Callable[[bytes], T]) -> T | None:
+        """Return what is kept by a name, the same object until another is."""
+        version = self._version_of(name)
         if version == 0:
             return None
-        held = self._deep
+        held = self._held.get(name)
         if held is None or held[0] != version:
-            kept = self._store.derived(_DEEP)
+            kept = self._store.derived(name)
             if kept is None:
                 return None
-            self._deep = held = (kept[0], DeepState.unpack(kept[1]))
-        return held[1]
+            self._held[name] = held = (kept[0], unpack(kept[1]))
+        state: T = held[1]
+        return state
 
     @property
     def adapter_version(self) -> int:
@@ -222,7 +209,8 @@ class Learned:
             removals: the last removal of the log that was read; None for now.
             of_words: weights of the ranking that answers to words gave; beside them what single
                 events taught stays, as long as histories give no new weights.
-            deep: the network that goes with new weights; None to leave the one that is kept.
+            deep: the network that goes with new weights; None for none. That of before stays where
+                no new weights were found, and goes with the old ones.
 
         Raises:
             StoreBusyError: a user was forgotten meanwhile; nothing is kept.
@@ -240,6 +228,8 @@ class Learned:
                     "INSERT OR REPLACE INTO weights (user_id, name, value) VALUES ('', ?, ?)",
                     [name, value],
                 )
+            if theta.get(RANKING) is not None:
+                db.execute("DELETE FROM derived WHERE name = ?", [_DEEP])
             for name, state in ((_OPINIONS, opinions), (_BEHAVIOR, behavior), (_DEEP, deep)):
                 if state is not None:
                     db.execute(

@@ -17,6 +17,7 @@ from pyrec.behavior.running import Behavior, stream_of
 from pyrec.behavior.state import BehaviorState
 from pyrec.behavior.streams import window_start
 from pyrec.catalog import Catalog
+from pyrec.deep import DeepState
 from pyrec.errors import ModelFileError
 from pyrec.events import EventLog
 from pyrec.filters import parse_filter
@@ -215,7 +216,7 @@ class Questions:
     ) -> Question:
         """Encode the question of a history that is given by numbers of a crowd, for training."""
         question = Question(index, index.live.copy(), self.titles, self.catalog.mask, crowd=crowd)
-        question.deep = self._learned.deep()
+        question.deep = self.network()
         question.taken, question.ages = taken, ages
         rows = crowd.row_of[taken]
         rows = rows[(rows >= 0) & (rows < index.n_items)]
@@ -256,10 +257,14 @@ class Questions:
 
     def _question(self, index: Index, mask: U8, need: Need | None) -> Question:
         crowd = self._interactions.follow(index.n_items, index.version)
-        linear, deep = self._learned.linear(crowd), self._learned.deep()
+        linear, deep = self._learned.linear(crowd), self.network()
         return Question(
             index, mask, self.titles, self.catalog.mask, need, crowd=crowd, linear=linear, deep=deep
         )
+
+    def network(self) -> DeepState | None:
+        """Return the network over what signals say, None without one."""
+        return self._learned.deep()
 
     def behavior(self) -> Behavior | None:
         """Return the behavior model of the last training that kept one, None before that."""

@@ -21,7 +21,7 @@ from pyrec import deep, mixer
 from pyrec.asking import Asked, is_judge, whom_to_ask
 from pyrec.behavior.running import Behavior
 from pyrec.catalog import Catalog
-from pyrec.deep import DeepState
+from pyrec.deep import DeepConfig, DeepState
 from pyrec.events import EventLog
 from pyrec.learned import Learned, Theta
 from pyrec.logged import taken_of
@@ -32,7 +32,7 @@ from pyrec.ranking import LEARNED, Ranker
 from pyrec.replay import Log, Replay, fit_linear, read_log
 from pyrec.shown import ShownLog
 from pyrec.signals.base import F32, Signal
-from pyrec.signals.deep import WEIGHTS, Deep, shares
+from pyrec.signals.deep import WEIGHTS, Deep, said
 from pyrec.train_behavior import BehaviorReport, BehaviorTraining, in_use
 from pyrec.train_config import BehaviorAsked, TrainConfig
 from pyrec.train_opinions import TASKS, teaches, train_opinions
@@ -124,7 +124,7 @@ def train(
             names, pools = collect(log, catalog, questions, signals, progress, asked, evidence)
             used, near = Mixer(names, theta), Mixer(names, prior)
             report, fitted, network = _fit(
-                len(asked.users), pools, used, near, config, asked.judges, progress
+                len(asked.users), pools, used, near, config, asked.salt, progress
             )
         if training is not None:
             state, found = training.finish(asked, "" if report.used else report.why)
@@ -226,48 +226,53 @@ def _fit(
     old: Mixer,
     prior: Mixer,
     config: TrainConfig,
-    judges: Callable[[str], bool],
+    salt: str,
     progress: Progress,
 ) -> tuple[TrainReport, Theta | None, DeepState | None]:
     """Fit on most pools, and judge by the others."""
-    judged = [pool for pool in pools if judges(pool.user_id)]
-    learnt = [pool for pool in pools if not judges(pool.user_id)]
+    judges = [is_judge(pool.user_id, config.held_out, salt) for pool in pools]
+    judged = [pool for pool, judge in zip(pools, judges, strict=True) if judge]
+    learnt = [pool for pool, judge in zip(pools, judges, strict=True) if not judge]
     if len(learnt) < config.min_users // 2 or not judged:
         why = "too few users whose answer any signal names"
         return TrainReport(n_users, np.nan, np.nan, False, why), None, None
     before = loss(old, judged)
-    for pool in pools:
-        pool.values[:, old.names.index(Deep.name)] = np.nan  # said by the network of before
+    for pool in pools:  # the network of before is not part of what is fitted
+        pool.values[:, old.names.index(Deep.name)] = np.nan
     fitted = fit(learnt, prior, l2=config.pull / len(learnt))
     after, network = loss(fitted, judged), None
     if len(learnt) >= deep.MIN_POOLS:
-        network, fitted, after = _deepened(fitted, learnt, judged, after, progress)
+        network, fitted, after = _deepened(fitted, learnt, judged, after, progress, config.seed)
     used = after <= before
     why = "" if used else "held-out users find it less likely"
     report = TrainReport(n_users, before, after, used, why, used and network is not None)
+    if network is not None:
+        network = replace(network, held_out=config.held_out, salt=salt)
     return report, fitted.as_dict() if used else None, network if used else None
 
 
 def _deepened(
-    wide: Mixer, learnt: Sequence[Pool], judged: Sequence[Pool], before: float, progress: Progress
+    wide: Mixer,
+    learnt: Sequence[Pool],
+    judged: Sequence[Pool],
+    before: float,
+    progress: Progress,
+    seed: int,
 ) -> tuple[DeepState | None, Mixer, float]:
     """Fit a network beside the weights; None, with these and their loss, if it is no better."""
-    theta = wide.theta.astype(np.float32)
-    columns = [n for n, name in enumerate(wide.names) if name != Deep.name]
-    rows = theta.reshape(len(wide.names), -1)[columns].reshape(-1)
-
-    def taught(pool: Pool) -> deep.Taught:
-        return deep.Taught(pool.values[:, columns], pool.target, pool.depth)
-
-    step = "learning what signals say together"
+    # Only what spoke: of a signal that speaks for the first time later it would know nothing.
+    spoke = np.any([(pool.values > 0.0).any(axis=0) for pool in learnt], axis=0)
+    columns = np.flatnonzero(spoke)
     names = [wide.names[n] for n in columns]
-    state = deep.fit(names, [taught(p) for p in learnt], rows, partial(progress, step))
+    rows = wide.theta.astype(np.float32).reshape(len(wide.names), -1)[columns].reshape(-1)
+    taught = [deep.Taught(p.values[:, columns], p.target, p.depth) for p in learnt]
+    step = partial(progress, "learning what signals say together")
+    state = deep.fit(names, taught, rows, step, DeepConfig(seed=seed))
     both = Mixer(wide.names, {**wide.as_dict(), Deep.name: WEIGHTS})
     told = []
     for pool in judged:
         values = pool.values.copy()
-        phi = mixer.depth_features(values[:, columns], pool.depth)
-        values[:, wide.names.index(Deep.name)] = shares(state.logits(phi))
+        values[:, wide.names.index(Deep.name)] = said(state, wide.names, values, pool.depth)
         told.append(replace(pool, values=values))
     after = loss(both, told)
     return (state, both, after) if after < before else (None, wide, before)

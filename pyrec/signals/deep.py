@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pyrec.deep import DeepState
 from pyrec.mixer import depth_features, depth_of
 from pyrec.signals.base import F32, I32, Question, Signal
 from pyrec.signals.behavior import ROOT
@@ -32,20 +33,39 @@ class Deep:
         return np.empty(0, np.int32)
 
     def score(self, question: Question, pool: I32) -> F32:
-        """Score the pool; NaN before a training that found one, and for questions in words."""
+        """Score the pool; NaN without a network, and where it was never asked in training.
+
+        That is without a past, in words, and with signals that this pyrec does not have.
+        """
         state = question.deep
-        if state is None or question.has_words or not len(pool):
+        taught = len(question.taken) > 0 and not question.has_words and len(pool) > 0
+        if state is None or not taught or not self._others.keys() >= set(state.names):
             return np.full(len(pool), np.nan, np.float32)
         columns = [self._others[name].score(question, pool) for name in state.names]
-        phi = depth_features(np.stack(columns, axis=1), depth_of(len(question.taken)))
-        return shares(state.logits(phi))
+        values = np.stack(columns, axis=1)
+        return said(state, state.names, values, depth_of(len(question.taken)))
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Leave the word to the signals that it reads."""
         return ""
 
 
-def shares(logits: F32) -> F32:
-    """Return exp(logits / ROOT) as a share of the largest."""
-    found: F32 = np.exp((logits - logits.max()) / np.float32(ROOT))
-    return found
+def said(state: DeepState, names: Sequence[str], values: F32, depth: float) -> F32:
+    """Score a pool by what signals said of it.
+
+    Args:
+        state: the network.
+        names: the signals of the columns; one that the network reads and is missing is unknown.
+        values: (n, n_signals) float32, n at least 1.
+        depth: of the user's history, 0 to 1.
+
+    Returns:
+        (n,) float32, above 0 and at most 1.
+    """
+    read = np.full((len(values), len(state.names)), np.nan, np.float32)
+    for column, name in enumerate(state.names):
+        if name in names:
+            read[:, column] = values[:, names.index(name)]
+    logits = state.logits(depth_features(read, depth))
+    shares: F32 = np.exp((logits - logits.max()) / np.float32(ROOT))
+    return shares

@@ -12,8 +12,8 @@ from pyrec.types import Item
 class Popular(CatalogSignal):
     """log(1 + popularity), the catalog's own number.
 
-    Where no item has one, questions in words go by how many users took each; for those without
-    words `taken` does.
+    Where no item has one above 0, questions in words go by how many users took each; for those
+    without words `taken` does.
 
     Two signals, as it means something else beside words that fit (`popular`) than where nothing
     was asked in words (`popular_unasked`): each has its weight.
@@ -31,9 +31,9 @@ class Popular(CatalogSignal):
         if question.has_words != self._asked:
             return None
         popularity = question.index.popularity
-        known = popularity[~np.isnan(popularity)]
-        if not known.any():
+        if _is_unknown(popularity):
             return self._takers(question) if self._asked else None
+        known = popularity[~np.isnan(popularity)]
         filled = np.where(np.isnan(popularity), np.median(known), popularity)
         return np.log1p(filled).astype(np.float32)
 
@@ -48,7 +48,13 @@ class Popular(CatalogSignal):
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Give the number."""
-        popularity = question.index.popularity[item_idx]
-        if not np.isnan(popularity):
-            return f"popularity {popularity:g}"
-        return how_often_taken(question, item_idx)
+        popularity = question.index.popularity
+        if _is_unknown(popularity):
+            return how_often_taken(question, item_idx)
+        own = popularity[item_idx]
+        return "" if np.isnan(own) else f"popularity {own:g}"
+
+
+def _is_unknown(popularity: F32) -> bool:
+    """Tell whether the catalog knows of no item that anybody likes it."""
+    return not (popularity > 0.0).any()

@@ -8,14 +8,17 @@ beam keeps the likeliest beginnings. `recommend.py` asks for it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pyrec.behavior.model import N_MORE
+from pyrec.mixer import depth_of
 from pyrec.ranking import Ranker
 from pyrec.signals.base import F32, I32, Question
 from pyrec.signals.behavior import Behavior, likelihoods
+from pyrec.signals.deep import Deep, said
 
 NUM_BEAMS = 4
 
@@ -48,7 +51,6 @@ def generate(
     names, model = ranker.mixer.names, question.behavior
     if Behavior.name not in names or model is None:
         return None
-    column = names.index(Behavior.name)
     with model.model.lock:
         start = model.begin(question.stream, question.index)
         if start is None:
@@ -67,7 +69,9 @@ def generate(
                 _Beginning(
                     (*beginnings[number].places, place),
                     logprob,
-                    _anew(values, column, logits[pool], (*beginnings[number].places, place)),
+                    _anew(
+                        question, names, values, logits[pool], (*beginnings[number].places, place)
+                    ),
                 )
                 for (logprob, number, place), logits in zip(best, after, strict=True)
             ]
@@ -84,11 +88,16 @@ def _best(question: Question, ranker: Ranker, begun: _Beginning) -> list[tuple[f
     return [(float(logprob[place]), int(place)) for place in places if logprob[place] > -np.inf]
 
 
-def _anew(values: F32, column: int, logits: F32, chosen: tuple[int, ...]) -> F32:
+def _anew(
+    question: Question, names: Sequence[str], values: F32, logits: F32, chosen: tuple[int, ...]
+) -> F32:
     """Return the values of the pool after the model read what was chosen, unknown for that."""
     left = np.ones(len(values), np.uint8)
     left[list(chosen)] = 0
     changed: F32 = values.copy()
-    changed[:, column] = likelihoods(logits, left)
+    changed[:, names.index(Behavior.name)] = likelihoods(logits, left)
+    if Deep.name in names and question.deep is not None:  # it reads what the model says
+        depth = depth_of(len(question.taken))
+        changed[:, names.index(Deep.name)] = said(question.deep, names, changed, depth)
     changed[list(chosen)] = np.nan
     return changed
