@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from test_train import N_PAIRS, filled, ids, opened
+from test_train import N_PAIRS, events, filled, opened
 
 from pyrec import deep, mixer, signals
+from pyrec.asking import is_judge
 from pyrec.deep import DeepConfig, DeepState, Taught
+from pyrec.evaluate import EvaluateConfig
+from pyrec.signals.deep import said
+from pyrec.train_config import TrainConfig
 
 NAMES = ("one", "two")
 
@@ -122,34 +128,68 @@ def test_training_keeps_it_where_held_out_users_find_it_likelier(rec):
     assert report.used
     assert report.deep
     assert any(rec.theta["deep"])
-    said = deep_in(rec, history=["x1", "a3"])
-    assert said.max() == 1.0
-    assert np.ptp(said) > 0.0
-    right = [ids(rec.recommend(history=["x1", f"a{n}"]))[0] == f"b{n}" for n in range(N_PAIRS)]
-    assert np.mean(right) > 0.8
-    assert np.isnan(deep_in(rec, text="thing", history=["x1", "a3"])).all()
+    learned = dict(rec.theta)
+    before = rec.recommend(history=["x1", "a3"]).suggestions
+    rec.use_theta({**learned, "deep": [0.0] * 4})
+    assert rec.recommend(history=["x1", "a3"]).suggestions != before
 
 
-def test_one_that_held_out_users_find_no_likelier_is_not_used(rec, monkeypatch):
+def test_it_speaks_where_it_was_asked_in_training_and_nowhere_else(rec):
     rec.train()
+    assert np.ptp(deep_in(rec, history=["x1", "a3"])) > 0.0
+    assert np.isnan(deep_in(rec)).all()  # a newcomer
+    assert np.isnan(deep_in(rec, text="thing", history=["x1", "a3"])).all()
+    assert all(s.reasons for s in rec.recommend())
+
+
+def test_what_spoke_for_the_first_time_after_training_is_not_read(rec):
+    rec.train()
+    before = deep_in(rec, history=["x1", "a3"])
+    items = rec.catalog.items(np.arange(rec.catalog.count, dtype=np.int32))
+    rec.add_items(replace(item, popularity=float(n)) for n, item in enumerate(items))
+    assert np.array_equal(deep_in(rec, history=["x1", "a3"]), before)
+
+
+def test_one_of_signals_that_are_not_here_says_nothing(rec, monkeypatch):
+    rec.train()
+    state = replace(rec.learned.deep(), names=("gone", *rec.learned.deep().names[1:]))
+    monkeypatch.setattr("pyrec.learned.Learned.deep", lambda self: state)
+    assert np.isnan(deep_in(rec, history=["a3"])).all()
+    assert len(rec.recommend(history=["a3"])) > 0
+
+
+def test_weights_that_come_without_one_leave_none_behind(rec, monkeypatch):
+    assert rec.train().deep
     wide = {name: row for name, row in rec.theta.items() if name != "deep"}
+    slate = rec.recommend(user="u1")
+    slate.shown()
+    rec.add_events(events(40, np.random.default_rng(2), start=300))
     monkeypatch.setattr(DeepState, "logits", lambda self, phi: falling(len(phi)))
     report = rec.train()
+    assert report.used
     assert not report.deep
-    assert {name: row for name, row in rec.theta.items() if name != "deep"} == wide
-    if report.used:
-        assert not any(rec.theta["deep"])  # that of before is not asked any more
+    assert {name: row for name, row in rec.theta.items() if name != "deep"} != wide
+    assert rec.learned.deep() is None
+    slate.feedback(0, "click")  # the list was made with one, and moves its weight
+    assert np.isnan(deep_in(rec, history=["a3"])).all()
 
 
-def test_it_is_there_after_opening_again_and_goes_with_who_is_forgotten(rec, tmp_path):
+def test_weights_that_are_not_used_leave_it_as_it_is(rec, monkeypatch):
+    rec.train()
+    theta, state = dict(rec.theta), rec.learned.deep()
+    losses = iter([1.0, 1.5, 1.2])
+    monkeypatch.setattr("pyrec.train.loss", lambda *_: next(losses))
+    report = rec.train()
+    assert (report.used, report.deep, report.after) == (False, False, 1.2)
+    assert rec.theta == theta
+    assert np.array_equal(rec.learned.deep().inner, state.inner)
+
+
+def test_it_is_there_after_opening_again(rec, tmp_path):
     rec.train()
     before = rec.recommend(history=["a3"]).suggestions
     with opened(tmp_path / "shop.db") as again:
         assert again.recommend(history=["a3"]).suggestions == before
-        kept = again.learned.deep()
-        again.forget("u7")
-        assert not np.array_equal(again.learned.deep().inner, kept.inner)  # it is fitted anew
-    assert rec.recommend(history=["a3"]).suggestions != before
 
 
 def test_an_event_moves_its_weight_as_that_of_any_signal(rec):
@@ -159,3 +199,27 @@ def test_an_event_moves_its_weight_as_that_of_any_signal(rec):
     assert rec.theta["deep"] != before
     rec.undo("u1")
     assert rec.theta["deep"] == before
+
+
+def test_evaluation_asks_whom_it_never_learned_from_and_leaves_out_what_it_reads_too(rec):
+    rec.train()
+    found = rec.evaluate(EvaluateConfig(ablation=True))
+    judges = sum(is_judge(f"u{n}", TrainConfig().held_out) for n in range(300))
+    assert found.settings["users drawn"] == judges < 100
+    names = [system.name for system in found.left_out]
+    assert "deep" in names
+    assert "after" in names
+
+
+def test_a_signal_that_is_left_out_is_not_read_either(rec):
+    rec.train()
+    state = rec.learned.deep()
+    values = np.random.default_rng(0).random((5, len(state.names)), np.float32)
+    column = state.names.index("after")
+    rest = values.copy()
+    rest[:, column] = np.nan
+    others = [n for n in range(len(state.names)) if n != column]
+    names = [state.names[n] for n in others]
+    without = said(state, state.names, rest, 0.0)
+    assert np.array_equal(said(state, names, values[:, others], 0.0), without)
+    assert not np.array_equal(said(state, state.names, values, 0.0), without)

@@ -156,7 +156,11 @@ def test_a_catalog_without_popularity_goes_by_what_users_took_where_words_fit_al
         assert "popular" not in [reason.signal for reason in slate[1].reasons]
         numbers = {"c": 500, "f": 5}
         rec.add_items({"id": c, "title": f"Mug {c}", "popularity": n} for c, n in numbers.items())
-        assert ids(rec.recommend("mug", k=1)) == ["c"]  # the catalog's own go first
+        slate = rec.recommend("mug", k=8)
+        assert ids(slate)[0] == "c"  # the catalog's own go first
+        said = {s.item_id: [r.text for r in s.reasons if r.signal == "popular"] for s in slate}
+        assert said["c"] == ["popularity 500"]
+        assert said["a"] == []  # it counts as the middle one, which is no reason to name
 
 
 def test_items_come_change_and_go_and_lists_follow(rec):

@@ -15,6 +15,7 @@ import pyrec
 from pyrec.asking import is_judge, unknown_to
 from pyrec.behavior.config import BehaviorConfig
 from pyrec.cli import main
+from pyrec.deep import DeepState
 from pyrec.doctor import examine
 from pyrec.evaluate import EvaluateConfig
 from pyrec.replay import read_log
@@ -104,6 +105,16 @@ def test_a_slate_is_a_sequence_each_item_after_those_before_it(rec):
     assert "list by beam, each item after those before it" in slate.path
     told = rec.recommend(generate="slate").path
     assert "no list generated: no behavior model that counts and knows this history" in told
+
+
+def test_in_a_slate_a_network_reads_the_model_anew_after_each_item(rec, monkeypatch):
+    inner = np.array([[0.0], [1.0], [0.0], [0.0]], np.float32)  # the logarithm of its score
+    one = np.ones(1, np.float32)
+    network = DeepState(("behavior",), inner, np.zeros(1, np.float32), one)
+    monkeypatch.setattr("pyrec.learned.Learned.deep", lambda self: network)
+    rec.use_theta({"behavior": [0.0, 1e-6], "deep": [0.0, 3.0]})
+    walked = [int(i[1:]) for i in ids(rec.recommend(history=["i3", "i4"], generate="slate", k=6))]
+    assert (np.diff([4, *walked]) == 1).mean() > 0.7
 
 
 def test_recommending_writes_nothing_and_answers_the_same_twice(rec):
