@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -183,7 +184,8 @@ def shop(tmp_path):
     path = tmp_path / "shop.db"
     models = {"text_model": real_model("smollm2-135m"), "embedding_model": None}
     with pyrec.open(path, **models) as rec:
-        rec.add_items(walks.items())
+        # With a popularity of its own: what users take, and who is forgotten, changes no list here.
+        rec.add_items(replace(item, popularity=1.0) for item in walks.items())
         rec.add_events(walks.walks([f"u{n}" for n in range(60)], np.random.default_rng(3)))
         yield rec, lambda: pyrec.open(path, **models)
 
