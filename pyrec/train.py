@@ -25,7 +25,7 @@ from pyrec.deep import DeepConfig, DeepState
 from pyrec.events import EventLog
 from pyrec.learned import Learned, Theta
 from pyrec.logged import taken_of
-from pyrec.mixer import RANKING, Mixer, depth_of, shipped_theta
+from pyrec.mixer import F64, RANKING, Mixer, depth_of, shipped_theta
 from pyrec.opinions import read_opinions
 from pyrec.questions import Questions
 from pyrec.ranking import LEARNED, Ranker
@@ -259,7 +259,11 @@ def _deepened(
     progress: Progress,
     seed: int,
 ) -> tuple[DeepState | None, Mixer, float]:
-    """Fit a network beside the weights; None, with these and their loss, if it is no better."""
+    """Fit a network beside the weights; None, with these and their loss, if it is no better.
+
+    Better by more than the standard error: it has thousands of weights, and few users who judge
+    find some use in any.
+    """
     # Only what spoke: of a signal that speaks for the first time later it would know nothing.
     spoke = np.any([(pool.values > 0.0).any(axis=0) for pool in learnt], axis=0)
     columns = np.flatnonzero(spoke)
@@ -274,8 +278,9 @@ def _deepened(
         values = pool.values.copy()
         values[:, wide.names.index(Deep.name)] = said(state, wide.names, values, pool.depth)
         told.append(replace(pool, values=values))
-    after = loss(both, told)
-    return (state, both, after) if after < before else (None, wide, before)
+    gains = losses(wide, judged) - losses(both, told)
+    gain, error = gains.mean(), gains.std() / np.sqrt(len(gains))
+    return (state, both, before - float(gain)) if gain > error else (None, wide, before)
 
 
 def fit(pools: Sequence[Pool], prior: Mixer, *, l2: float) -> Mixer:
@@ -289,5 +294,9 @@ def fit(pools: Sequence[Pool], prior: Mixer, *, l2: float) -> Mixer:
 
 def loss(theta: Mixer, pools: Sequence[Pool]) -> float:
     """Return the mean cross-entropy of pools, in nats."""
-    each = [-float(p.target @ theta.mix(p.values, p.depth).logprob) for p in pools]
-    return float(np.mean(each))
+    return float(losses(theta, pools).mean())
+
+
+def losses(theta: Mixer, pools: Sequence[Pool]) -> F64:
+    """Return the cross-entropy of each pool, (n,) float64 in nats."""
+    return np.array([-float(p.target @ theta.mix(p.values, p.depth).logprob) for p in pools])

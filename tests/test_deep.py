@@ -177,10 +177,11 @@ def test_weights_that_come_without_one_leave_none_behind(rec, monkeypatch):
 def test_weights_that_are_not_used_leave_it_as_it_is(rec, monkeypatch):
     rec.train()
     theta, state = dict(rec.theta), rec.learned.deep()
-    losses = iter([1.0, 1.5, 1.2])
+    losses = iter([1.0, 1.5])
     monkeypatch.setattr("pyrec.train.loss", lambda *_: next(losses))
     report = rec.train()
-    assert (report.used, report.deep, report.after) == (False, False, 1.2)
+    assert (report.used, report.deep) == (False, False)
+    assert 1.0 < report.after < 1.5  # it is better with one, and not good enough
     assert rec.theta == theta
     assert np.array_equal(rec.learned.deep().inner, state.inner)
 
