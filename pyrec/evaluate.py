@@ -119,7 +119,7 @@ def evaluate(
     if network is not None:
         judges = [is_judge(u, network.held_out, network.salt) for u in log.user_ids]
         unknown = unknown & np.array(judges, bool)
-        told = {**told, "network": "of the users those are asked whom it never learns from"}
+        told = {**told, "network": "only users are asked whom it never learned from"}
     users = _drawn(log, hidden, unknown, config.n_users, rng)
     progress("reading what is not hidden", 0.0)
     fits_linear = bool(_LINEAR & asks)

@@ -25,7 +25,8 @@ class Weights:
     Attributes:
         theta: by signal its weights, in the order of `mixer.FEATURES`.
         version: the last event that moved it since a training, 0 for none.
-        ranker: ranks; a signal without weight is neither asked for candidates nor for scores.
+        ranker: ranks; a signal without weight is asked neither for candidates nor for scores, but
+            by the network if it reads it.
         generating: the same with candidates that the text model names.
         learning: the same with the signals alone whose weights are learned from histories.
     """
