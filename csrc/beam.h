@@ -100,13 +100,18 @@ inline Continuations beam_step(const Trie& trie, const Beam& beam, float alpha, 
     return kept;
 }
 
-// (n) log softmax(logits[i])[tokens[i]]
-inline std::vector<float> token_logprobs(Rows<float> logits, Span<int32_t> tokens) {
-    check_size(tokens.size, logits.n_rows, "tokens");
-    std::vector<float> logprobs(tokens.size);
-    for (int64_t i = 0; i < tokens.size; ++i) {
-        detail::check_token(tokens[i], logits.dim);
-        logprobs[i] = logits.row(i)[tokens[i]] - log_sum_exp({logits.row(i), logits.dim});
+// (n, m) log softmax(logits[i])[tokens[i, j]]
+inline std::vector<float> token_logprobs(Rows<float> logits, Rows<int32_t> tokens) {
+    check_size(tokens.n_rows, logits.n_rows, "tokens");
+    std::vector<float> logprobs;
+    logprobs.reserve(tokens.n_rows * tokens.dim);
+    for (int64_t i = 0; i < tokens.n_rows; ++i) {
+        const float log_total = log_sum_exp({logits.row(i), logits.dim});
+        for (int64_t j = 0; j < tokens.dim; ++j) {
+            const int32_t token = tokens.row(i)[j];
+            detail::check_token(token, logits.dim);
+            logprobs.push_back(logits.row(i)[token] - log_total);
+        }
     }
     return logprobs;
 }

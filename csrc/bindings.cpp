@@ -263,12 +263,15 @@ void register_trie(py::module_& m) {
         .def_property("bonus", node_view(&Trie::bonus), setter(&Trie::bonus, "bonus"))
         .def(
             "set_bonus_from_answers",
-            [](Trie& self, const Array<float>& scores, const std::optional<Array<float>>& gain) {
+            [](Trie& self, const Array<float>& scores, const std::optional<Array<float>>& gain,
+               const std::optional<Array<float>>& length) {
                 const auto view = span(scores, "scores");
-                const auto way = gain ? span(*gain, "gain") : pyrec::Span<float>{};
-                without_gil([&] { self.set_bonus_from_answers(view, way); });
+                const auto gains = gain ? span(*gain, "gain") : pyrec::Span<float>{};
+                const auto lengths = length ? span(*length, "length") : pyrec::Span<float>{};
+                without_gil([&] { self.set_bonus_from_answers(view, gains, lengths); });
             },
-            py::arg("scores").noconvert(), py::arg("gain").noconvert() = py::none())
+            py::arg("scores").noconvert(), py::arg("gain").noconvert() = py::none(),
+            py::arg("length").noconvert() = py::none())
         .def(
             "answers_at",
             [](const Trie& self, int64_t node) { return hand_over(self.answers_at(node)); },
@@ -297,8 +300,9 @@ void register_beam(py::module_& m) {
         "token_logprobs",
         [](const Array<float>& logits, const Array<int32_t>& tokens) {
             const auto view = rows(logits, "logits");
-            const auto chosen = span(tokens, "tokens");
-            return hand_over(without_gil([&] { return pyrec::token_logprobs(view, chosen); }));
+            const auto chosen = rows(tokens, "tokens");
+            auto found = without_gil([&] { return pyrec::token_logprobs(view, chosen); });
+            return hand_over(std::move(found), {chosen.n_rows, chosen.dim});
         },
         py::arg("logits").noconvert(), py::arg("tokens").noconvert());
 }

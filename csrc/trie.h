@@ -55,7 +55,7 @@ class Trie {
     std::vector<int32_t> answer;  // the first answer that ends here, -1 where none does
     std::vector<float> prior;     // log P(token | parent) without a question; set by the caller
     std::vector<float> bonus;     // best score of the answers at or below; set by the caller
-    std::vector<int32_t> ahead;   // tokens from here to the end of that answer
+    std::vector<float> ahead;     // how far it is to the end of that answer, by default in tokens
 
     int64_t n_nodes() const { return static_cast<int64_t>(token.size()); }
     int64_t n_answers() const { return static_cast<int64_t>(order_.size()); }
@@ -76,30 +76,31 @@ class Trie {
 
     // Gives each node the best score among the answers that end at it or below it, and how far it
     // is to that answer, the nearest where several score the same. With `gain`, what each node is
-    // guessed to add on the way (n_nodes), the best is that of score and way together.
-    void set_bonus_from_answers(Span<float> scores, Span<float> gain = {}) {
+    // guessed to add on the way (n_nodes), the best is that of score and way together. With
+    // `length` (n_nodes) nodes count so much of the way, without it 1 each.
+    void set_bonus_from_answers(Span<float> scores, Span<float> gain = {},
+                                Span<float> length = {}) {
         check_size(scores.size, n_answers(), "scores");
         check_numbers(scores, "scores");
-        if (gain.data != nullptr) {
-            check_size(gain.size, n_nodes(), "gain");
-            check_numbers(gain, "gain");
-        }
+        check_nodes(gain, "gain");
+        check_nodes(length, "length");
         bonus.assign(token.size(), 0.0f);
-        ahead.assign(token.size(), 0);
+        ahead.assign(token.size(), 0.0f);
         if (n_answers() == 0) return;
         for (int64_t node = n_nodes() - 1; node >= 0; --node) {
             float best = -std::numeric_limits<float>::infinity();
-            int32_t distance = n_ending_[node] > 0 ? 0 : INT32_MAX;
+            float distance = n_ending_[node] > 0 ? 0.0f : std::numeric_limits<float>::infinity();
             for (int32_t i = 0; i < n_ending_[node]; ++i) {
                 best = std::max(best, scores[order_[first_ending_[node] + i]]);
             }
             for (int32_t i = 0; i < n_children[node]; ++i) {
                 const int32_t child = first_child[node] + i;
                 const float value = bonus[child] + (gain.data != nullptr ? gain[child] : 0.0f);
-                const bool is_nearer = value == best && ahead[child] + 1 < distance;
+                const float way = ahead[child] + (length.data != nullptr ? length[child] : 1.0f);
+                const bool is_nearer = value == best && way < distance;
                 if (value > best || is_nearer) {
                     best = value;
-                    distance = ahead[child] + 1;
+                    distance = way;
                 }
             }
             bonus[node] = best;
@@ -108,6 +109,13 @@ class Trie {
     }
 
  private:
+    // One number a node, or none at all.
+    void check_nodes(Span<float> values, const char* name) const {
+        if (values.data == nullptr) return;
+        check_size(values.size, n_nodes(), name);
+        check_numbers(values, name);
+    }
+
     static void check_numbers(Span<float> values, const std::string& name) {
         for (int64_t i = 0; i < values.size; ++i) {
             if (values[i] != values[i]) {

@@ -133,8 +133,8 @@ class Trie:
         """The first answer that ends at the node; -1 where none does. It may have children too."""
 
     @property
-    def ahead(self) -> I32:
-        """Tokens from the node to the end of the answer whose score is its `bonus`."""
+    def ahead(self) -> F32:
+        """How far it is from the node to the end of the answer whose score is its `bonus`."""
 
     @property
     def prior(self) -> F32:
@@ -148,13 +148,17 @@ class Trie:
 
     @bonus.setter
     def bonus(self, values: F32) -> None: ...
-    def set_bonus_from_answers(self, scores: F32, gain: F32 | None = None) -> None:
+    def set_bonus_from_answers(
+        self, scores: F32, gain: F32 | None = None, length: F32 | None = None
+    ) -> None:
         """Set `bonus` and `ahead` from one score an answer: the highest at or below each node.
 
         Args:
             scores: (n_answers,) finite or infinite; of equal ones the nearest is meant.
             gain: (n_nodes,), what each node is guessed to add on the way to an answer; the highest
                 is then that of score and way together. None adds nothing.
+            length: (n_nodes,), how much of the way to an answer each node counts; None for 1 each:
+                tokens.
         """
 
     def answers_at(self, node: int) -> I32:
@@ -191,7 +195,7 @@ def beam_step(
     """
 
 def token_logprobs(logits: F32, tokens: I32) -> F32:
-    """Return log softmax(logits[i])[tokens[i]] for each row of (n, n_vocab)."""
+    """Return log softmax(logits[i])[tokens[i, j]] of logits (n, n_vocab), tokens (n, m): (n, m)."""
 
 def features(values: F32, groups: I64, context: F32) -> F32:
     """Turn the values of s signals (n, s) into features (n, 4·s), signal j in columns 4j to 4j + 3.

@@ -78,9 +78,14 @@ class AnswerTrie:
         """Return an answer's own bonus, not the best at its node."""
         return float(self._bonus[index])
 
-    def look_ahead(self, gain: F32) -> None:
-        """Let the bonus of each node count what is guessed to be gained on the way, (n_nodes,)."""
-        self.core.set_bonus_from_answers(self._bonus, gain)
+    def look_ahead(self, gain: F32, length: F32) -> None:
+        """Let the bonus of each node count what is guessed to be gained on the way.
+
+        Args:
+            gain: (n_nodes,) float32, of each node.
+            length: (n_nodes,) float32, what `ahead` counts of it.
+        """
+        self.core.set_bonus_from_answers(self._bonus, gain, length)
         self._has_guess = True
 
     @contextmanager

@@ -45,9 +45,9 @@ class BeamConfig:
             root of their number, as the sum of many small steps does. Branches end that even so
             stay below the k-th best answer.
         stride: how many tokens a branch goes on at most before all are compared again. What is
-            ahead of them is then guessed, that a token gains there what it gained on average where
-            it was read in this search, and branches stand among the k best by what they will at
-            least be worth. 0 goes to the next fork and guesses nothing.
+            ahead of them is then guessed from what was read in this search (see `_Guess`), slack is
+            a share of a token's surprise in place of nats, and branches stand among the k best by
+            what they will at least be worth. 0 goes to the next fork and guesses nothing.
     """
 
     num_beams: int = 5
@@ -151,11 +151,14 @@ class _Branches:
         self._twins = neutral is not None
         self._parents = [PROMPT]
         self._live = _root()
-        self._ahead = _Gains(trie) if config.stride else None
+        self._guess = _Guess(trie, config.alpha, self._twins) if config.stride else None
+        self._neutral = np.empty((0, 0), np.float32)
         if neutral is not None:
             # Copied: the next call of the model reuses the memory.
             self._neutral = model.prompt(neutral, NEUTRAL)[None, :].copy()
         self._logits = model.prompt(prompt)[None, :]
+        if self._guess is not None:
+            self._guess.read(self._logits, self._neutral)
 
     def children(self) -> tuple[I32, _Live]:
         """Return all children, best score first, and the rows of the branches they grow from."""
@@ -166,11 +169,12 @@ class _Branches:
             above[self._live.node] = self._live.logprob
             self._trie.put_prior(priors.node, priors.logprob - above[parents])
         rows, grown = _children(self._trie, self._live, self._logits, self._config)
-        if self._ahead is None:
+        if self._guess is None:
             return rows, grown
         gained = grown.gained(self._config.alpha)
-        self._ahead.learn(grown.node, gained - self._live.gained(self._config.alpha)[rows])
-        self._trie.look_ahead(np.float32(self._config.theta) * self._ahead.guess())
+        self._guess.learn(grown.node, gained - self._live.gained(self._config.alpha)[rows])
+        gain, surprise = self._guess.guess()
+        self._trie.look_ahead(np.float32(self._config.theta) * gain, surprise**2)
         grown.score = self._config.theta * gained + self._trie.core.bonus[grown.node]
         order = np.argsort(-grown.score, kind="stable")
         return rows[order], grown.take(order)
@@ -201,6 +205,8 @@ class _Branches:
         logits = self._model.grow(parents, tokens)
         self._parents = list(range(len(runs)))
         n_read = sum(map(len, runs))
+        if self._guess is not None:
+            self._guess.read(logits[:n_read], logits[n_read:])
         if self._twins:
             self._neutral = self._last(logits[n_read:], runs)
             self._put_run_priors(logits[n_read:], runs)
@@ -215,9 +221,9 @@ class _Branches:
         if not longer:
             return kept
         trie, config = self._trie, self._config
-        if self._ahead is not None:
+        if self._guess is not None:
             nodes = np.array([node for _, node in longer], np.int32)
-            self._ahead.learn(nodes, gains - config.alpha * trie.core.prior[nodes])
+            self._guess.learn(nodes, gains - config.alpha * trie.core.prior[nodes])
         at = _Live(kept.node.copy(), kept.logprob.copy(), kept.prior.copy(), kept.score.copy())
         for (i, node), gain in zip(longer, gains, strict=True):
             at.node[i] = node
@@ -243,7 +249,8 @@ class _Branches:
         if not longer:
             return [], np.empty(0, np.float32)
         tokens = self._trie.token[[node for _, node in longer]]
-        return longer, _core.token_logprobs(np.ascontiguousarray(logits[before]), tokens)
+        rows = np.ascontiguousarray(logits[before])
+        return longer, _core.token_logprobs(rows, tokens[:, None])[:, 0]
 
     @staticmethod
     def _last(logits: F32, runs: list[list[int]]) -> F32:
@@ -252,23 +259,57 @@ class _Branches:
         return logits if len(ends) == len(logits) else np.ascontiguousarray(logits[ends])
 
 
-class _Gains:
-    """What tokens gained an answer where they were read, to guess what they gain the others."""
+class _Guess:
+    """What each token is expected to gain an answer where it was not read, and how surely.
 
-    def __init__(self, trie: AnswerTrie) -> None:
-        kinds, self._kind = np.unique(trie.token, return_inverse=True)
-        self._sum = np.zeros(len(kinds), np.float32)
-        self._n = np.ones(len(kinds), np.float32)  # one more, of a token that gained nothing
+    A prompt that speaks for a token speaks for it nearly anywhere: what it would have gained had it
+    come next, on average over all places that were read, foretells a third of what it gains where
+    it stands. It is taken relative to all tokens of the trie, as answers gain nothing on average.
+    Where the token was read in its place, what it gained there counts beside this. A gain is as
+    uncertain as the token is surprising: what the model expects anyway can hardly gain.
+    """
+
+    SHARE = 0.35
+    """Of the gain elsewhere: the slope of the regression over the pools of `bench/beams.py`."""
+    N_ELSEWHERE = 6.0
+    """How many times read in its place it counts for."""
+
+    def __init__(self, trie: AnswerTrie, alpha: float, twins: bool) -> None:
+        self._tokens, kind = np.unique(trie.token[1:], return_inverse=True)
+        self._kind = np.concatenate([[0], kind])  # of each node; the root's is never asked
+        self._alpha, self._twins = np.float32(alpha), twins
+        self._n_rows = 0
+        self._elsewhere, self._surprise, self._sum, self._n = np.zeros(
+            (4, len(self._tokens)), np.float32
+        )
+
+    def read(self, logits: F32, neutral: F32) -> None:
+        """Note what could have come next at some places, by the prompt and by the neutral one."""
+        said = self._logprobs(logits)
+        without = self._logprobs(neutral) if self._twins else said
+        gained = said - self._alpha * without if self._twins else said
+        self._elsewhere += gained.sum(axis=0)
+        self._surprise -= without.sum(axis=0)
+        self._n_rows += len(said)
 
     def learn(self, nodes: I32, gains: F32) -> None:
-        """Note what was gained by reading nodes, each once, in nats."""
+        """Note what was gained by reading nodes in their places, each once, in nats."""
         np.add.at(self._sum, self._kind[nodes], gains)
         np.add.at(self._n, self._kind[nodes], 1.0)
 
-    def guess(self) -> F32:
-        """Return what each node is expected to gain, (n_nodes,) float32."""
-        expected: F32 = (self._sum / self._n)[self._kind]
-        return expected
+    def guess(self) -> tuple[F32, F32]:
+        """Return what each node is expected to gain, and its surprise: (n_nodes,) float32, nats."""
+        elsewhere = self._elsewhere / np.float32(self._n_rows)
+        expected = np.float32(self.SHARE) * (elsewhere - elsewhere[self._kind[1:]].mean())
+        if not self._twins:  # log-probabilities themselves are not nothing on average
+            expected += self._sum.sum() / max(self._n.sum(), np.float32(1.0))
+        n = np.float32(self.N_ELSEWHERE)
+        gain = (self._sum + n * expected) / (self._n + n)
+        return gain[self._kind], (self._surprise / np.float32(self._n_rows))[self._kind]
+
+    def _logprobs(self, logits: F32) -> F32:
+        tokens = np.tile(self._tokens, (len(logits), 1))
+        return _core.token_logprobs(np.ascontiguousarray(logits), tokens)
 
 
 def _root() -> _Live:

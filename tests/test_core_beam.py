@@ -121,7 +121,7 @@ def test_walking_a_wide_beam_gives_every_answer_its_exact_probability(rng):
 @pytest.mark.parametrize("spread", [0.1, 5.0, 40.0])
 def test_token_logprobs_agree_with_double_precision(n_vocab, spread, rng):
     logits = rng.normal(30, spread, (3, n_vocab)).astype(F32)
-    tokens = rng.integers(0, n_vocab, 3).astype(np.int32)
+    tokens = rng.integers(0, n_vocab, (3, 4)).astype(np.int32)
     np.testing.assert_allclose(
         _core.token_logprobs(logits, tokens),
         twins.token_logprobs(logits, tokens),
@@ -131,16 +131,16 @@ def test_token_logprobs_agree_with_double_precision(n_vocab, spread, rng):
 
 
 def test_probabilities_of_a_vocabulary_sum_to_one(rng):
-    logits = np.repeat(rng.normal(0, 4, (1, 50)), 50, axis=0).astype(F32)
-    logprobs = _core.token_logprobs(logits, np.arange(50, dtype=np.int32))
+    logits = rng.normal(0, 4, (1, 50)).astype(F32)
+    logprobs = _core.token_logprobs(logits, np.arange(50, dtype=np.int32)[None, :])
     assert np.exp(logprobs.astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_forbidden_and_unknown_logits_do_not_spread():
-    logits = np.array([[0, 0, -np.inf, np.nan]], F32).repeat(4, axis=0)
-    logprobs = _core.token_logprobs(logits, np.arange(4, dtype=np.int32))
-    np.testing.assert_allclose(logprobs, [-np.log(2), -np.log(2), -np.inf, np.nan], rtol=1e-6)
-    node = step(trie_of([0], [2], [3]), logits[:1], [0])[1]
+    logits = np.array([[0, 0, -np.inf, np.nan]], F32)
+    logprobs = _core.token_logprobs(logits, np.arange(4, dtype=np.int32)[None, :])
+    np.testing.assert_allclose(logprobs[0], [-np.log(2), -np.log(2), -np.inf, np.nan], rtol=1e-6)
+    node = step(trie_of([0], [2], [3]), logits, [0])[1]
     assert node.tolist() == [1, 2]
 
 
@@ -148,7 +148,7 @@ def test_a_token_outside_the_vocabulary_is_an_index_error():
     with pytest.raises(IndexError, match="token 9 is not in a vocabulary of 9"):
         step(trie_of([9]), np.zeros((1, 9), F32), [0])
     with pytest.raises(IndexError, match="token -1 is not"):
-        _core.token_logprobs(np.zeros((1, 9), F32), np.array([-1], np.int32))
+        _core.token_logprobs(np.zeros((1, 9), F32), np.array([[-1]], np.int32))
 
 
 def test_a_node_outside_the_trie_is_an_index_error():
@@ -162,4 +162,4 @@ def test_shapes_must_agree():
     with pytest.raises(ValueError, match="logprobs has 3 entries; expected 1"):
         step(trie_of([5]), np.zeros((1, 9), F32), [0], logprobs=np.zeros(3, F32))
     with pytest.raises(ValueError, match="tokens has 2 entries; expected 1"):
-        _core.token_logprobs(np.zeros((1, 9), F32), np.zeros(2, np.int32))
+        _core.token_logprobs(np.zeros((1, 9), F32), np.zeros((2, 1), np.int32))

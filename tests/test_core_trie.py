@@ -60,6 +60,10 @@ def test_what_is_gained_on_the_way_counts(answers, seed):
     trie.set_bonus_from_answers(scores, gain)
     expected = [twin.with_gain(n, scores, gain) for n in range(len(twin.prefix))]
     np.testing.assert_allclose(trie.bonus, expected, atol=1e-5)
+    length = rng.random(len(trie.token)).astype(np.float32)
+    trie.set_bonus_from_answers(scores, gain, length)
+    ahead = [twin.ahead_by(n, scores, gain, length) for n in range(len(twin.prefix))]
+    np.testing.assert_allclose(trie.ahead, ahead, atol=1e-5)
     trie.set_bonus_from_answers(scores)
     assert trie.bonus[0] == scores.max()
     with pytest.raises(ValueError, match="gain"):

@@ -280,12 +280,34 @@ def test_what_a_token_gained_in_one_answer_it_is_expected_to_gain_in_the_next(mo
     assert read[2][1] == [0, 2]
     assert read[2][0] < read[0][0]
     # It is the guess that saves them.
-    monkeypatch.setattr(AnswerTrie, "look_ahead", lambda self, gain: None)
+    monkeypatch.setattr(AnswerTrie, "look_ahead", lambda self, gain, length: None)
     model = ScriptedModel(logits)
     trie = trie_of(model, words)
     trie.set_bonus(np.array([0.9, 0.5, 0.3, 0.4], np.float32))
     beam_search(model, trie, question, 2, config, neutral)
     assert model.n_tokens > read[2][0]
+
+
+@pytest.mark.parametrize("reads_neutral", [True, False])
+def test_what_a_prompt_speaks_for_is_found_however_late_it_comes(reads_neutral):
+    model = ScriptedModel()
+    question, neutral = (model.tokenize(q, start=True) for q in "?!")
+    good = int(model.tokenize("z")[0])
+
+    def logits(path):
+        row = np.zeros(128, np.float32)
+        if path[: len(question)] == tuple(question):
+            row[good] = 5.0
+        return row
+
+    words = ["abcdefgh", "bcdefghi", "cdefghij", "defghijz"]
+    for stride, expected in ((4, 3), (0, 0)):
+        model = ScriptedModel(logits)
+        trie = trie_of(model, words)
+        trie.set_bonus(np.array([0.9, 0.8, 0.7, 0.3], np.float32))
+        config = BeamConfig(2, alpha=1.0 if reads_neutral else 0.0, stride=stride)
+        found = beam_search(model, trie, question, 1, config, neutral if reads_neutral else None)
+        assert found[0].index == expected
 
 
 @settings(max_examples=60, deadline=None)

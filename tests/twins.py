@@ -139,12 +139,21 @@ class Trie:
 
     def with_gain(self, node, scores, gain):
         """What `bonus` is when every node on the way adds its gain."""
-        ways = [
-            s + sum(gain[self.node[a[:n]]] for n in range(len(self.prefix[node]) + 1, len(a) + 1))
+        return max(s + sum(gain[way]) for s, way in self._ways(node, scores))
+
+    def ahead_by(self, node, scores, gain, length):
+        """What `ahead` is when every node on the way counts its length."""
+        ways = self._ways(node, scores)
+        return sum(length[max(ways, key=lambda way: way[0] + sum(gain[way[1]]))[1]])
+
+    def _ways(self, node, scores):
+        """List the answers at or below a node: their scores and the nodes on the way to them."""
+        depth = len(self.prefix[node])
+        return [
+            (s, [self.node[a[:n]] for n in range(depth + 1, len(a) + 1)])
             for a, s in zip(self.answers, scores, strict=True)
-            if a[: len(self.prefix[node])] == self.prefix[node]
+            if a[:depth] == self.prefix[node]
         ]
-        return max(ways)
 
 
 # beam.h
@@ -156,9 +165,7 @@ def log_softmax_row(logits):
 
 
 def token_logprobs(logits, tokens):
-    return np.array(
-        [log_softmax_row(row)[token] for row, token in zip(logits, tokens, strict=True)]
-    )
+    return np.array([log_softmax_row(row)[of] for row, of in zip(logits, tokens, strict=True)])
 
 
 def beam_step(trie, logits, nodes, logprobs, priors, alpha, theta, width):

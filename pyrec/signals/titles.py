@@ -21,10 +21,9 @@ from pyrec.types import Item
 
 CATALOG_BEAMS = 8
 N_GENERATED = 100
-SLACK, STRIDE = 0.6, 6
-"""A branch may be wrong by .6 nats for each root of the tokens ahead, and goes on by 6 tokens:
-titles of a shop have some 20. On the pools of `bench/beams.py` .5 and 4 or .8 and 6 are no better
-than chance could make them."""
+SLACK, STRIDE = 0.08, 6
+"""A branch may be wrong by .08 of the surprise that is ahead (the root of the sum of its squares),
+and goes on by 6 tokens: titles of a shop have some 20."""
 
 
 class Titles:

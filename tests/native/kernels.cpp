@@ -170,7 +170,8 @@ void test_trie_and_beam(Random& random) {
         for (int32_t& t : tokens) t = static_cast<int32_t>(random.below(n_vocab));
         Trie trie(span(ptr), span(tokens));
         const int64_t n_answers = trie.n_answers();
-        trie.set_bonus_from_answers(span(random.normals(n_answers)));
+        const auto gain = random.normals(trie.n_nodes()), length = random.normals(trie.n_nodes());
+        trie.set_bonus_from_answers(span(random.normals(n_answers)), span(gain), span(length));
 
         // Walk with all children kept: every node but the root is reached once.
         std::vector<int32_t> live{0};
@@ -187,7 +188,8 @@ void test_trie_and_beam(Random& random) {
             priors = next.prior;
             reached += static_cast<int64_t>(live.size());
             const std::vector<int32_t> some(n_live, 0);
-            for (float l : token_logprobs(beam.logits, span(some))) CHECK(l <= 1e-5f);
+            const Rows<int32_t> first{some.data(), n_live, 1};
+            for (float l : token_logprobs(beam.logits, first)) CHECK(l <= 1e-5f);
         }
         CHECK(reached == trie.n_nodes() - 1);
         int64_t answers = 0;
