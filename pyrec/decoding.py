@@ -343,19 +343,18 @@ def _kth(scores: Iterable[float], k: int) -> float:
 def _going(
     trie: AnswerTrie, grown: _Live, finished: dict[int, Answer], k: int, config: BeamConfig
 ) -> npt.NDArray[np.int64]:
-    """Return which branches go on, those that can score most first."""
+    """Return which branches go on, in the order of `grown`: the best first."""
     going = np.flatnonzero(trie.n_children[grown.node] > 0)
     if math.isinf(config.slack):
         return going
     scores = grown.score[going]
-    ahead = np.maximum(trie.core.ahead[grown.node[going]], 1)  # 0 where the best ends here
-    change = config.theta * config.slack * np.sqrt(ahead)
+    ahead = trie.core.ahead[grown.node[going]]  # 0 where the best ends here
+    change = config.theta * config.slack * np.sqrt(ahead if config.stride else np.maximum(ahead, 1))
     sure = [answer.score for answer in finished.values()]
     if config.stride:  # but for those whose best ends here: it is among the finished already
-        sure.extend((scores - change)[trie.core.ahead[grown.node[going]] > 0])
+        sure.extend((scores - change)[ahead > 0])
     least = _kth(sure, k)
-    order = np.argsort(-(scores + change), kind="stable")
-    return going[order[(scores + change)[order] >= least]]
+    return going[scores + change >= least]
 
 
 def _is_decided(
