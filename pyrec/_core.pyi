@@ -134,7 +134,10 @@ class Trie:
 
     @property
     def ahead(self) -> F32:
-        """How far it is from the node to the end of the answer whose score is its `bonus`."""
+        """How far it is from the node to the end of the answer that its `bonus` is of.
+
+        In tokens, or in the `length` that was given with the scores.
+        """
 
     @property
     def prior(self) -> F32:
@@ -157,8 +160,8 @@ class Trie:
             scores: (n_answers,) finite or infinite; of equal ones the nearest is meant.
             gain: (n_nodes,), what each node is guessed to add on the way to an answer; the highest
                 is then that of score and way together. None adds nothing.
-            length: (n_nodes,), how much of the way to an answer each node counts; None for 1 each:
-                tokens.
+            length: (n_nodes,), 0 or more, how much of the way to an answer each node counts; None
+                for 1 each: tokens.
         """
 
     def answers_at(self, node: int) -> I32:
@@ -195,7 +198,12 @@ def beam_step(
     """
 
 def token_logprobs(logits: F32, tokens: I32) -> F32:
-    """Return log softmax(logits[i])[tokens[i, j]] of logits (n, n_vocab), tokens (n, m): (n, m)."""
+    """Return log softmax(logits[i])[tokens[i, j]] of logits (n, n_vocab), tokens (n, m): (n, m).
+
+    Raises:
+        IndexError: a token is not in the vocabulary.
+        ValueError: the numbers of rows differ.
+    """
 
 def features(values: F32, groups: I64, context: F32) -> F32:
     """Turn the values of s signals (n, s) into features (n, 4·s), signal j in columns 4j to 4j + 3.

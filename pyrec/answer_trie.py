@@ -43,7 +43,8 @@ class AnswerTrie:
         self.n_answers = len(sequences)
         self.has_prior = False
         self._bonus = np.zeros(len(sequences), np.float32)
-        self._has_guess = False
+        self._guess: tuple[F32, F32] | None = None
+        self._plain = np.zeros(len(self.token), np.float32), np.ones(len(self.token), np.float32)
         # The most that priors below a node can still add to its score, times alpha.
         self._reach = np.zeros(len(self.token), np.float32)
 
@@ -86,7 +87,7 @@ class AnswerTrie:
             length: (n_nodes,) float32, what `ahead` counts of it.
         """
         self.core.set_bonus_from_answers(self._bonus, gain, length)
-        self._has_guess = True
+        self._guess = gain, length
 
     @contextmanager
     def guessing(self) -> Iterator[None]:
@@ -94,9 +95,24 @@ class AnswerTrie:
         try:
             yield
         finally:
-            if self._has_guess:
+            if self._guess is not None:
                 self.set_bonus(self._bonus)
-                self._has_guess = False
+                self._guess = None
+
+    def below(self, nodes: I32) -> tuple[F32, F32]:
+        """Return the best bonus of answers that end below nodes, and how far it is to these.
+
+        For a leaf, what ends at it, and 0.
+        """
+        bonus, ahead = self.core.bonus[nodes], self.core.ahead[nodes]
+        for i in np.flatnonzero((self.answer[nodes] >= 0) & (self.n_children[nodes] > 0)):
+            first = int(self.first_child[nodes[i]])
+            children = slice(first, first + int(self.n_children[nodes[i]]))
+            gain, length = (part[children] for part in self._guess or self._plain)
+            worth = self.core.bonus[children] + gain
+            best = int(worth.argmax())
+            bonus[i], ahead[i] = worth[best], self.core.ahead[children][best] + length[best]
+        return bonus, ahead
 
     def ceiling(self, nodes: I32, scores: F32, weight: float) -> F32:
         """Return the most that any answer below nodes can score, where priors weigh so much."""

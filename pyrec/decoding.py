@@ -41,13 +41,13 @@ class BeamConfig:
         num_beams: branches kept alive after each step.
         alpha: how much of an answer's prior log-probability is taken off (0 none, 1 all: PMI).
         theta: the weight of the text model beside the trie's bonus.
-        slack: how wrong a branch's score may be, in nats for one token ahead, growing with the
-            root of their number, as the sum of many small steps does. Branches end that even so
-            stay below the k-th best answer.
+        slack: how wrong a branch's score may be for each token ahead, as the root of the sum of
+            squares, as many small steps add up: in nats, or with a stride as a share of each
+            token's surprise. Branches end that even so stay below the k-th best answer.
         stride: how many tokens a branch goes on at most before all are compared again. What is
-            ahead of them is then guessed from what was read in this search (see `_Guess`), slack is
-            a share of a token's surprise in place of nats, and branches stand among the k best by
-            what they will at least be worth. 0 goes to the next fork and guesses nothing.
+            ahead of them is then guessed from what was read in this search (see `_Guess`), and
+            branches stand among the k best by what they will at least be worth. 0 goes to the next
+            fork and guesses nothing.
     """
 
     num_beams: int = 5
@@ -107,9 +107,13 @@ def beam_search(
 
     Raises:
         ContextLengthError: the prompt does not fit the model's context.
+        ValueError: k is below 1, or a stride is to guess what is gained over priors without a
+            neutral prompt.
     """
     if k < 1:
         raise ValueError(f"k is {k}; ask for at least one answer")
+    if config.stride and config.alpha and neutral is None:
+        raise ValueError(f"stride is {config.stride}, alpha {config.alpha}; give a neutral prompt")
     room = model.n_branches if neutral is None else model.n_branches // 2
     width = min(max(1, config.num_beams), room)
     finished: dict[int, Answer] = {}
@@ -151,14 +155,13 @@ class _Branches:
         self._twins = neutral is not None
         self._parents = [PROMPT]
         self._live = _root()
-        self._guess = _Guess(trie, config.alpha, self._twins) if config.stride else None
-        self._neutral = np.empty((0, 0), np.float32)
+        self._guess = _Guess(trie, config.alpha) if config.stride else None
         if neutral is not None:
             # Copied: the next call of the model reuses the memory.
             self._neutral = model.prompt(neutral, NEUTRAL)[None, :].copy()
         self._logits = model.prompt(prompt)[None, :]
         if self._guess is not None:
-            self._guess.read(self._logits, self._neutral)
+            self._guess.read(self._logits, self._neutral if self._twins else None)
 
     def children(self) -> tuple[I32, _Live]:
         """Return all children, best score first, and the rows of the branches they grow from."""
@@ -175,7 +178,7 @@ class _Branches:
         self._guess.learn(grown.node, gained - self._live.gained(self._config.alpha)[rows])
         gain, surprise = self._guess.guess()
         self._trie.look_ahead(np.float32(self._config.theta) * gain, surprise**2)
-        grown.score = self._config.theta * gained + self._trie.core.bonus[grown.node]
+        grown.score = self._config.theta * gained + self._trie.below(grown.node)[0]
         order = np.argsort(-grown.score, kind="stable")
         return rows[order], grown.take(order)
 
@@ -205,19 +208,22 @@ class _Branches:
         logits = self._model.grow(parents, tokens)
         self._parents = list(range(len(runs)))
         n_read = sum(map(len, runs))
-        if self._guess is not None:
-            self._guess.read(logits[:n_read], logits[n_read:])
-        if self._twins:
-            self._neutral = self._last(logits[n_read:], runs)
-            self._put_run_priors(logits[n_read:], runs)
-        self._live = self._follow(kept, runs, logits[:n_read], finished)
-        self._logits = self._last(logits[:n_read], runs)
+        said, without = logits[:n_read], logits[n_read:] if self._twins else None
+        told = self._guess.read(said, without) if self._guess is not None else (None, None)
+        if without is not None:
+            self._neutral = self._last(without, runs)
+            self._put_run_priors(*self._gains(without, runs, told[1]))
+        self._live = self._follow(kept, *self._gains(said, runs, told[0]), finished)
+        self._logits = self._last(said, runs)
 
     def _follow(
-        self, kept: _Live, runs: list[list[int]], logits: F32, finished: dict[int, Answer]
+        self,
+        kept: _Live,
+        longer: list[tuple[int, int]],
+        gains: F32,
+        finished: dict[int, Answer],
     ) -> _Live:
-        """Move each branch to the end of its run; what a run's tokens are worth is in `logits`."""
-        longer, gains = self._gains(logits, runs)
+        """Move each branch to the end of its run, of which `_gains` tells."""
         if not longer:
             return kept
         trie, config = self._trie, self._config
@@ -232,13 +238,18 @@ class _Branches:
             _finish(trie, at.take(np.array([i])), finished, config)
         return at
 
-    def _put_run_priors(self, logits: F32, runs: list[list[int]]) -> None:
-        longer, gains = self._gains(logits, runs)
+    def _put_run_priors(self, longer: list[tuple[int, int]], gains: F32) -> None:
         if longer:
             self._trie.put_prior(np.array([node for _, node in longer], np.int32), gains)
 
-    def _gains(self, logits: F32, runs: list[list[int]]) -> tuple[list[tuple[int, int]], F32]:
-        """Return (branch, node) of each run's further nodes, and their tokens' log-probability."""
+    def _gains(
+        self, logits: F32, runs: list[list[int]], told: F32 | None
+    ) -> tuple[list[tuple[int, int]], F32]:
+        """Return (branch, node) of each run's further nodes, and their tokens' log-probability.
+
+        It stands in what the guess was told of these rows, where it was: a vocabulary takes long to
+        normalize.
+        """
         longer: list[tuple[int, int]] = []
         before: list[int] = []
         row = 0
@@ -248,7 +259,10 @@ class _Branches:
             row += len(run)
         if not longer:
             return [], np.empty(0, np.float32)
-        tokens = self._trie.token[[node for _, node in longer]]
+        nodes = [node for _, node in longer]
+        if self._guess is not None and told is not None:
+            return longer, told[before, self._guess.column[nodes]]
+        tokens = self._trie.token[nodes]
         rows = np.ascontiguousarray(logits[before])
         return longer, _core.token_logprobs(rows, tokens[:, None])[:, 0]
 
@@ -260,52 +274,72 @@ class _Branches:
 
 
 class _Guess:
-    """What each token is expected to gain an answer where it was not read, and how surely.
+    """What each token is expected to gain an answer, and how surely.
 
     A prompt that speaks for a token speaks for it nearly anywhere: what it would have gained had it
-    come next, on average over all places that were read, foretells a third of what it gains where
-    it stands. It is taken relative to all tokens of the trie, as answers gain nothing on average.
-    Where the token was read in its place, what it gained there counts beside this. A gain is as
-    uncertain as the token is surprising: what the model expects anyway can hardly gain.
+    come next, on average over all places that were read, foretells what it gains where it stands.
+    It counts relative to the mean over the trie, as with their priors taken off (alpha 1) answers
+    gain nothing on average. What a token gained in its own places counts beside this. And it can
+    gain more or less where it is surprising: gains spread five times as far there as where it is
+    expected anyway.
     """
 
     SHARE = 0.35
-    """Of the gain elsewhere: the slope of the regression over the pools of `bench/beams.py`."""
-    N_ELSEWHERE = 6.0
-    """How many times read in its place it counts for."""
+    """How much of what a token would gain anywhere it gains in its place. On recorded readings of
+    the pools of `bench/beams.py` its slope is .2 to .4; .25 and .5 keep one or two in a hundred
+    of the best less."""
+    N_ANYWHERE = 6.0
+    """How many readings in its place it counts for; 3 and 12 are no better."""
+    LEAST = -30.0
+    """No log-probability counts as less, that of a forbidden token neither."""
 
-    def __init__(self, trie: AnswerTrie, alpha: float, twins: bool) -> None:
+    def __init__(self, trie: AnswerTrie, alpha: float) -> None:
         self._tokens, kind = np.unique(trie.token[1:], return_inverse=True)
-        self._kind = np.concatenate([[0], kind])  # of each node; the root's is never asked
-        self._alpha, self._twins = np.float32(alpha), twins
-        self._n_rows = 0
-        self._elsewhere, self._surprise, self._sum, self._n = np.zeros(
-            (4, len(self._tokens)), np.float32
-        )
+        self.column = np.concatenate([[0], kind])  # of each node's token; the root has none
+        self._alpha = np.float32(alpha)
+        n = len(self._tokens)
+        self._share = np.bincount(kind, minlength=n).astype(np.float32) / np.float32(len(kind))
+        self._n_places = 0  # that were read
+        self._anywhere = np.zeros(n, np.float32)  # sum over them of what it would have gained
+        self._surprise = np.zeros(n, np.float32)  # sum over them, in nats
+        self._n_here = np.zeros(n, np.float32)  # how often it was read in its place
+        self._here = np.zeros(n, np.float32)  # sum of what it gained there
 
-    def read(self, logits: F32, neutral: F32) -> None:
-        """Note what could have come next at some places, by the prompt and by the neutral one."""
+    def read(self, logits: F32, neutral: F32 | None) -> tuple[F32, F32]:
+        """Note what could have come next at some places, by the prompt and by a neutral one.
+
+        Returns:
+            The log-probability of each of the trie's tokens there by the one and by the other,
+            (n_places, n_tokens) float32; a node's token stands in `column`.
+        """
         said = self._logprobs(logits)
-        without = self._logprobs(neutral) if self._twins else said
-        gained = said - self._alpha * without if self._twins else said
-        self._elsewhere += gained.sum(axis=0)
-        self._surprise -= without.sum(axis=0)
-        self._n_rows += len(said)
+        # Without a neutral prompt a token is as surprising as it is for the prompt itself.
+        without = said if neutral is None else self._logprobs(neutral)
+        some, usual = (
+            np.maximum(np.nan_to_num(each, nan=self.LEAST), np.float32(self.LEAST))
+            for each in (said, without)
+        )
+        self._anywhere += (some - self._alpha * usual).sum(axis=0)
+        self._surprise -= usual.sum(axis=0)
+        self._n_places += len(said)
+        return said, without
 
     def learn(self, nodes: I32, gains: F32) -> None:
         """Note what was gained by reading nodes in their places, each once, in nats."""
-        np.add.at(self._sum, self._kind[nodes], gains)
-        np.add.at(self._n, self._kind[nodes], 1.0)
+        can = np.isfinite(gains)
+        np.add.at(self._here, self.column[nodes[can]], gains[can])
+        np.add.at(self._n_here, self.column[nodes[can]], 1.0)
 
     def guess(self) -> tuple[F32, F32]:
         """Return what each node is expected to gain, and its surprise: (n_nodes,) float32, nats."""
-        elsewhere = self._elsewhere / np.float32(self._n_rows)
-        expected = np.float32(self.SHARE) * (elsewhere - elsewhere[self._kind[1:]].mean())
-        if not self._twins:  # log-probabilities themselves are not nothing on average
-            expected += self._sum.sum() / max(self._n.sum(), np.float32(1.0))
-        n = np.float32(self.N_ELSEWHERE)
-        gain = (self._sum + n * expected) / (self._n + n)
-        return gain[self._kind], (self._surprise / np.float32(self._n_rows))[self._kind]
+        anywhere = self._anywhere / np.float32(self._n_places)
+        expected = np.float32(self.SHARE) * (anywhere - self._share @ anywhere)
+        if self._alpha < 1.0:
+            expected += self._here.sum() / max(self._n_here.sum(), np.float32(1.0))
+        n = np.float32(self.N_ANYWHERE)
+        gain = (self._here + n * expected) / (self._n_here + n)
+        surprise = self._surprise / np.float32(self._n_places)
+        return gain[self.column], surprise[self.column]
 
     def _logprobs(self, logits: F32) -> F32:
         tokens = np.tile(self._tokens, (len(logits), 1))
@@ -347,12 +381,13 @@ def _going(
     going = np.flatnonzero(trie.n_children[grown.node] > 0)
     if math.isinf(config.slack):
         return going
-    scores = grown.score[going]
-    ahead = trie.core.ahead[grown.node[going]]  # 0 where the best ends here
-    change = config.theta * config.slack * np.sqrt(ahead if config.stride else np.maximum(ahead, 1))
+    scores = grown.score[going].astype(np.float64)
+    # Strictly below: what ends at a node is among the finished already.
+    ahead = trie.below(grown.node[going])[1]
+    change = config.theta * config.slack * np.sqrt(ahead, dtype=np.float64)
     sure = [answer.score for answer in finished.values()]
-    if config.stride:  # but for those whose best ends here: it is among the finished already
-        sure.extend((scores - change)[ahead > 0])
+    if config.stride:
+        sure.extend(scores - change)
     least = _kth(sure, k)
     return going[scores + change >= least]
 

@@ -255,10 +255,53 @@ def test_strides_and_guesses_lose_nothing_where_all_branches_go_on(words, stride
     )
 
 
-def test_what_a_token_gained_in_one_answer_it_is_expected_to_gain_in_the_next(monkeypatch):
+def test_what_a_token_gained_in_its_place_it_is_expected_to_gain_in_the_next_answer():
     model = ScriptedModel()
     question, neutral = (model.tokenize(q, start=True) for q in "?!")
-    good = int(model.tokenize("z")[0])
+    y, z = model.tokenize("yz").tolist()
+
+    def logits(path):
+        row = np.zeros(128, np.float32)
+        if path[: len(question)] == tuple(question):
+            row[z] = 5.0 if path[-1] == y else -3.0  # z is spoken for after y, and nowhere else
+        return row
+
+    words = ["yzyzyzyz", "kabyzyz", "kabcccc"]
+    model = ScriptedModel(logits)
+    trie = trie_of(model, words)
+    trie.set_bonus(np.array([1.0, 0.2, 0.6], np.float32))
+    config = BeamConfig(2, alpha=1.0, stride=4)
+    found = beam_search(model, trie, question, 2, config, neutral)
+    assert {answer.index for answer in found} == {0, 1}
+
+
+def test_what_the_model_expects_anyway_can_hardly_gain():
+    read = set()
+    expected = int(ScriptedModel().tokenize("e")[0])
+
+    def logits(path):
+        read.update(path)
+        row = np.zeros(128, np.float32)
+        row[expected] = 10.0
+        return row
+
+    model = ScriptedModel(logits)
+    question, neutral = (model.tokenize(q, start=True) for q in "?!")
+    trie = trie_of(model, ["z", "ceeeeeee", "dfffffff"])
+    trie.set_bonus(np.array([0.95, 0.9, 0.9], np.float32))
+    config = BeamConfig(4, alpha=1.0, slack=0.08, stride=4)
+    found = beam_search(model, trie, question, 1, config, neutral)
+    assert [answer.index for answer in found] == [0]
+    c, d = model.tokenize("cd").tolist()
+    assert d in read
+    assert c not in read
+
+
+@pytest.mark.parametrize("slack", [0.08, 5.0])
+def test_an_answer_that_another_begins_with_does_not_hide_it(slack):
+    model = ScriptedModel()
+    question, neutral = (model.tokenize(q, start=True) for q in "?!")
+    good = int(model.tokenize("c")[0])
 
     def logits(path):
         row = np.zeros(128, np.float32)
@@ -266,26 +309,37 @@ def test_what_a_token_gained_in_one_answer_it_is_expected_to_gain_in_the_next(mo
             row[good] = 5.0
         return row
 
-    # A stride along "azzzzz" shows what z is worth, and of the others only those that
-    # have it below can still be among the best, however late it comes.
-    words = ["azzzzz", "bcdefg", "cdefzzzz", "defghi"]
-    read = {}
-    for stride in (0, 2):
-        model = ScriptedModel(logits)
-        trie = trie_of(model, words)
-        trie.set_bonus(np.array([0.9, 0.5, 0.3, 0.4], np.float32))
-        config = BeamConfig(4, alpha=1.0, slack=0.1, stride=stride)
-        found = beam_search(model, trie, question, 2, config, neutral)
-        read[stride] = model.n_tokens, [a.index for a in found]
-    assert read[2][1] == [0, 2]
-    assert read[2][0] < read[0][0]
-    # It is the guess that saves them.
-    monkeypatch.setattr(AnswerTrie, "look_ahead", lambda self, gain, length: None)
     model = ScriptedModel(logits)
-    trie = trie_of(model, words)
-    trie.set_bonus(np.array([0.9, 0.5, 0.3, 0.4], np.float32))
-    beam_search(model, trie, question, 2, config, neutral)
-    assert model.n_tokens > read[2][0]
+    trie = trie_of(model, ["a", "b", "bc"])
+    trie.set_bonus(np.array([0.5, 0.4, 0.4], np.float32))
+    config = BeamConfig(4, alpha=1.0, slack=slack, stride=4)
+    found = beam_search(model, trie, question, 1, config, neutral)
+    assert found[0].index == 2
+
+
+@pytest.mark.parametrize("reads_neutral", [True, False])
+@pytest.mark.parametrize("never", [-np.inf, np.nan])
+def test_a_token_that_the_model_forbids_is_found_in_no_answer(reads_neutral, never):
+    def logits(path):
+        row = np.zeros(128, np.float32)
+        row[forbidden] = never
+        return row
+
+    model = ScriptedModel(logits)
+    forbidden = int(model.tokenize("x")[0])
+    question, neutral = (model.tokenize(q, start=True) for q in "?!")
+    trie = trie_of(model, ["abc", "axc", "bcdefg", "x"])
+    config = BeamConfig(4, alpha=float(reads_neutral), slack=0.08, stride=2)
+    found = beam_search(model, trie, question, 2, config, neutral if reads_neutral else None)
+    assert {answer.index for answer in found} == {0, 2}
+    assert all(np.isfinite(answer.score) for answer in found)
+
+
+def test_what_is_gained_over_priors_is_not_guessed_without_a_neutral_prompt():
+    model = ScriptedModel()
+    question = model.tokenize("?", start=True)
+    with pytest.raises(ValueError, match=r"stride is 2, alpha 0.5; give a neutral prompt"):
+        beam_search(model, trie_of(model, WORDS), question, 2, BeamConfig(alpha=0.5, stride=2))
 
 
 @pytest.mark.parametrize("reads_neutral", [True, False])
@@ -329,10 +383,10 @@ def test_a_search_leaves_the_trie_as_it_found_it():
     model = ScriptedModel()
     trie = trie_of(model, WORDS)
     trie.set_bonus(np.linspace(0, 1, len(WORDS)).astype(np.float32))
-    before = trie.core.bonus.copy()
+    before = trie.core.bonus.copy(), trie.core.ahead.copy()
     prompt = model.tokenize("q", start=True)
     beam_search(model, trie, prompt, 3, BeamConfig(5, stride=2))
-    np.testing.assert_array_equal(trie.core.bonus, before)
+    np.testing.assert_array_equal((trie.core.bonus, trie.core.ahead), before)
 
 
 def test_a_stride_is_the_most_that_is_read_at_once():

@@ -170,8 +170,11 @@ void test_trie_and_beam(Random& random) {
         for (int32_t& t : tokens) t = static_cast<int32_t>(random.below(n_vocab));
         Trie trie(span(ptr), span(tokens));
         const int64_t n_answers = trie.n_answers();
-        const auto gain = random.normals(trie.n_nodes()), length = random.normals(trie.n_nodes());
+        const auto gain = random.normals(trie.n_nodes());
+        auto length = random.normals(trie.n_nodes());
+        for (float& l : length) l = std::fabs(l);
         trie.set_bonus_from_answers(span(random.normals(n_answers)), span(gain), span(length));
+        for (float ahead : trie.ahead) CHECK(ahead >= 0.0f);
 
         // Walk with all children kept: every node but the root is reached once.
         std::vector<int32_t> live{0};
