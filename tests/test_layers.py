@@ -26,7 +26,7 @@ FLOORS = (
     " opinions opinion_state said tastes sentences past"
     " vectors states index behavior headings fields event_fields event_writing delimited"
     " json_rows readers fetch model_folder model_install models loaded sample_movies",
-    "answer_trie decoding phrasebook survey",
+    "answer_trie decoding guess phrasebook survey",
     "signals",
     "questions ranking weights",
     "tasks",
