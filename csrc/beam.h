@@ -102,7 +102,7 @@ inline Continuations beam_step(const Trie& trie, const Beam& beam, float alpha, 
 
 // (n, m) log softmax(logits[i])[tokens[i, j]]
 inline std::vector<float> token_logprobs(Rows<float> logits, Rows<int32_t> tokens) {
-    check_size(tokens.n_rows, logits.n_rows, "tokens, of rows,");
+    check_size(tokens.n_rows, logits.n_rows, "tokens");
     std::vector<float> logprobs;
     logprobs.reserve(tokens.n_rows * tokens.dim);
     for (int64_t i = 0; i < tokens.n_rows; ++i) {

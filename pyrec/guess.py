@@ -4,8 +4,8 @@ A prompt that speaks for a token speaks for it nearly anywhere: what it would ha
 come next, on average over all places that were read, foretells what it gains where it stands. It
 counts relative to the mean over the trie, as with their priors taken off (alpha 1) answers gain
 nothing on average. What a token gained in its own places counts beside this. And the more a token
-surprises, the more it may gain or lose: by fifths of the tokens of a pool, gains spread five times
-as far. `decoding.py` asks for it.
+surprises, the more it may gain or lose: over the pools of `bench/beams.py` gains spread five times
+as far among the most surprising fifth as among the least. `decoding.py` asks for it.
 """
 
 from __future__ import annotations

@@ -161,5 +161,5 @@ def test_shapes_must_agree():
         step(trie_of([5]), np.zeros((2, 9), F32), [0])
     with pytest.raises(ValueError, match="logprobs has 3 entries; expected 1"):
         step(trie_of([5]), np.zeros((1, 9), F32), [0], logprobs=np.zeros(3, F32))
-    with pytest.raises(ValueError, match="tokens, of rows, has 2 entries; expected 1"):
+    with pytest.raises(ValueError, match="tokens has 2 entries; expected 1"):
         _core.token_logprobs(np.zeros((1, 9), F32), np.zeros((2, 1), np.int32))

@@ -255,6 +255,19 @@ def test_strides_and_guesses_lose_nothing_where_all_branches_go_on(words, stride
     )
 
 
+def speaking_for(letter, question):
+    """Logits of a model that finds a letter likely anywhere after one prompt, and no other."""
+    good = int(ScriptedModel().tokenize(letter)[0])
+
+    def logits(path):
+        row = np.zeros(128, np.float32)
+        if path[: len(question)] == tuple(question):
+            row[good] = 5.0
+        return row
+
+    return logits
+
+
 def test_what_a_token_gained_in_its_place_it_is_expected_to_gain_in_the_next_answer():
     model = ScriptedModel()
     question, neutral = (model.tokenize(q, start=True) for q in "?!")
@@ -301,20 +314,23 @@ def test_what_the_model_expects_anyway_can_hardly_gain():
 def test_an_answer_that_another_begins_with_does_not_hide_it(slack):
     model = ScriptedModel()
     question, neutral = (model.tokenize(q, start=True) for q in "?!")
-    good = int(model.tokenize("c")[0])
-
-    def logits(path):
-        row = np.zeros(128, np.float32)
-        if path[: len(question)] == tuple(question):
-            row[good] = 5.0
-        return row
-
+    logits = speaking_for("c", question)
     model = ScriptedModel(logits)
     trie = trie_of(model, ["a", "b", "bc"])
     trie.set_bonus(np.array([0.5, 0.4, 0.4], np.float32))
     config = BeamConfig(4, alpha=1.0, slack=slack, stride=4)
     found = beam_search(model, trie, question, 1, config, neutral)
     assert found[0].index == 2
+
+
+def test_a_finished_answer_keeps_no_place_for_what_begins_with_it():
+    model = ScriptedModel(lambda path: np.zeros(128, np.float32))
+    question, neutral = (model.tokenize(q, start=True) for q in "?!")
+    trie = trie_of(model, ["b", "bq", "cde"])
+    trie.set_bonus(np.array([5.0, -5.0, 1.0], np.float32))
+    config = BeamConfig(1, alpha=1.0, stride=4)
+    found = beam_search(model, trie, question, 2, config, neutral)
+    assert [answer.index for answer in found] == [0, 2]
 
 
 @pytest.mark.parametrize("reads_neutral", [True, False])
@@ -346,14 +362,7 @@ def test_what_is_gained_over_priors_is_not_guessed_without_a_neutral_prompt():
 def test_what_a_prompt_speaks_for_is_found_however_late_it_comes(reads_neutral):
     model = ScriptedModel()
     question, neutral = (model.tokenize(q, start=True) for q in "?!")
-    good = int(model.tokenize("z")[0])
-
-    def logits(path):
-        row = np.zeros(128, np.float32)
-        if path[: len(question)] == tuple(question):
-            row[good] = 5.0
-        return row
-
+    logits = speaking_for("z", question)
     words = ["abcdefgh", "bcdefghi", "cdefghij", "defghijz"]
     for stride, expected in ((4, 3), (0, 0)):
         model = ScriptedModel(logits)
