@@ -1,5 +1,7 @@
 """The real llama.cpp on real GGUF files: tiny ones written here, and the pulled ones."""
 
+import platform
+
 import numpy as np
 import pytest
 from model_samples import real_model, write_llama
@@ -120,6 +122,64 @@ def test_a_real_model_writes_what_a_question_means():
     for word, shelf in (("cake", "蛋糕"), ("car", "汽车"), ("piano", "钢琴")):
         start = model.tokenize(prompt.format(word), start=True)
         assert shelves[beam_search(model, trie, start, 1, BeamConfig())[0].index] == shelf
+    model.close()
+
+
+TITLES = [
+    f"{color} {kind} for {who}, size 39, by Trailhead and Brightpaw"
+    for color in ("Red", "Blue", "Green")
+    for kind in ("Running Shoes", "Waterproof Jacket", "Steel Bottle")
+    for who in ("men", "women", "long winters", "dogs")
+]  # more tokens than are read at once
+
+on_x86 = pytest.mark.skipif(
+    platform.machine().lower() not in ("x86_64", "amd64"), reason="the kernels of x86-64"
+)
+
+
+@pytest.mark.model
+@on_x86
+@pytest.mark.parametrize("name", ["smollm2-135m", "gemma3-270m"])
+def test_a_text_is_read_alike_in_any_company(name):
+    model = LanguageModel(real_model(name))
+    prompt = model.tokenize("A shopper asks for something warm and dry. We show:", start=True)
+    titles = [model.tokenize(" " + title) for title in TITLES]
+    together = read_all(model, AnswerTrie(titles), prompt)
+    differs = []
+    for half in (slice(0, None, 2), slice(1, None, 2)):
+        differs += list(abs(read_all(model, AnswerTrie(titles[half]), prompt) - together[half]))
+    # K-quants have another kernel for the last few tokens of a read, if fewer than 8 are left.
+    assert np.quantile(differs, 0.9) < 1e-3
+    model.close()
+
+
+@pytest.mark.model
+@on_x86
+def test_a_branch_is_read_alike_whichever_others_ended():
+    model = LanguageModel(real_model("smollm2-135m"))
+    prompt = model.tokenize("A shopper asks for something warm and dry. We show:", start=True)
+    titles = [model.tokenize(" " + title).tolist() for title in TITLES[::4]]
+    model.prompt(prompt)
+    alone = model.grow([PROMPT], [titles[-1]])[-1].copy()
+    model.prompt(prompt)
+    model.grow([PROMPT] * len(titles), [title[:3] for title in titles])
+    model.grow([0, 4, len(titles) - 1], [titles[0][3:], titles[4][3:], titles[-1][3:5]])
+    beside = model.grow([2, 2], [titles[-1][5:], [7]])[len(titles[-1]) - 6]
+    np.testing.assert_allclose(beside, alone, atol=1e-3)
+    model.close()
+
+
+@pytest.mark.model
+@on_x86
+def test_a_prompt_is_read_alike_after_one_that_begins_alike():
+    model = LanguageModel(real_model("gemma3-270m"))
+    ask = "A shopper asks for something warm and dry in {} that lasts. We show:"
+    first, other = (model.tokenize(ask.format(w), start=True) for w in ("red", "green"))
+    before = model.prompt(first).copy()
+    for n in range(3):
+        model.prompt(other)
+        model.prompt(first[: len(first) - n])
+        np.testing.assert_allclose(model.prompt(first), before, atol=1e-3)
     model.close()
 
 

@@ -46,6 +46,8 @@ class BehaviorModel(LanguageModel):
         ModelFileError: the body is no model, or not as wide as the rows.
     """
 
+    _n_anew = 1  # an event costs one token; no K-quants here
+
     def __init__(self, body: bytes, rows: I8, bias: F32, temperature: float, n_ctx: int) -> None:
         self._width = rows.shape[1]
         self._temperature = temperature
