@@ -42,7 +42,7 @@ fmt: $(VENV)/.tested
 	@$(BIN)/clang-format -i $(CXX_FILES)
 
 bench: $(VENV)/.tested models
-	@for name in search_quality answers needs quality behavior feedback adapter ratings yesno tasks profiles models direction history_prior live beams \
+	@for name in search_quality words_or_titles answers needs quality behavior feedback adapter ratings yesno tasks profiles models direction history_prior live beams \
 		speed kernels phrases import_memory events; do \
 		echo; echo "== bench/$$name.py"; $(BIN)/python bench/$$name.py || exit 1; done
 

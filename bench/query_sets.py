@@ -21,6 +21,7 @@ from pathlib import Path
 from common import DATA, need_data
 
 from pyrec import Event, Item, metrics
+from pyrec.asked_titles import first_half
 from pyrec.readers import read_events, read_items
 
 GENERATES = bool(os.environ.get("PYREC_BENCH_TITLES"))
@@ -121,7 +122,7 @@ def known() -> QuerySet:
     def items() -> list[Item]:
         return list(read_items(HERE.parent / "examples" / "shop.jsonl", strict=True))
 
-    return QuerySet("known", "shop", items, _by_half(items()[::4]), "nDCG@10", embeds=False)
+    return QuerySet("known", "shop", items, by_half(items()[::4]), "nDCG@10", embeds=False)
 
 
 def known_taken() -> QuerySet:
@@ -144,24 +145,20 @@ def known_taken() -> QuerySet:
             for item in row["items"]:
                 yield Event(row["user"], str(item), "purchase")
 
-    queries = _by_half([item for item in items() if item.title][::40])
+    queries = by_half([item for item in items() if item.title][::40])
     return QuerySet(
         "known, histories", "office", items, queries, "nDCG@10", embeds=False, events=events
     )
 
 
-def _by_half(items: Sequence[Item]) -> dict[str, dict[str, float]]:
+def by_half(items: Sequence[Item]) -> dict[str, dict[str, float]]:
     """Ask for each item by half of its title, of some with half of another's as well.
 
     Without these nothing would keep what has some of the words before what has none and is popular.
     As many of them as of the others, and words that only seem to fit would count too much across
     languages (.63 in place of .71).
     """
-    halves = []
-    for item in items:
-        words = item.title.split()
-        half = " ".join(words[: (len(words) + 1) // 2])
-        halves.append(half if item.title.isascii() else item.title[: (len(item.title) + 1) // 2])
+    halves = [first_half(item.title) for item in items]
     queries = {}
     for n, (item, half) in enumerate(zip(items, halves, strict=True)):
         queries[half] = {item.item_id: 1.0}

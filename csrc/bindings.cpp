@@ -160,6 +160,22 @@ void register_sparse(py::module_& m) {
                 return hand_over(without_gil([&] { return self.coverage(query, allowed); }));
             },
             py::arg("terms").noconvert(), py::arg("mask").noconvert() = py::none())
+        .def("title_lengths",
+             [](const InvertedIndex& self) {
+                 return hand_over(without_gil([&] { return self.title_lengths(); }));
+             })
+        .def(
+            "title_share",
+            [](const InvertedIndex& self, const Array<uint32_t>& terms,
+               const Array<float>& lengths, const OptionalMask& mask) {
+                const auto query = span(terms, "terms");
+                const auto by = span(lengths, "lengths");
+                const auto allowed = view_mask(mask);
+                return hand_over(
+                    without_gil([&] { return self.title_share(query, by, allowed); }));
+            },
+            py::arg("terms").noconvert(), py::arg("lengths").noconvert(),
+            py::arg("mask").noconvert() = py::none())
         .def(
             "containing",
             [](const InvertedIndex& self, const Array<uint32_t>& terms) {

@@ -1,15 +1,16 @@
 // An inverted index: for each term, the items that hold it. BM25 and its relatives over it.
 //
 // Terms are 32-bit hashes. A posting is an item and the term's weight in it, one byte in eighths
-// (8 = the word once in the title), so a posting takes five bytes. The index never changes:
-// `updated` merges new rows with the old postings into another one, and whoever still reads the
-// old one is not disturbed.
+// (8 = the word once in the title), so a posting takes five bytes. Weights are even; the lowest bit
+// says that the title holds the term. The index never changes: `updated` merges new rows with the
+// old postings into another one, and whoever still reads the old one is not disturbed.
 //
 //   idf(t)      = log(1 + (N - df + ½) / (df + ½))           N items have a row, df of them hold t
 //   bm25(i)     = Σ over t of  weight(t) · idf(t) · tf · (k1 + 1) / (tf + norm(i))
 //   norm(i)     = k1 · (1 - b + b · length of i / mean length)
 //   norm²(i)    = Σ over the terms of i of (idf · tf)²        the length of its TF-IDF vector
 //   coverage(i) = Σ idf of the query's terms that i holds / Σ idf of the query's terms
+//   title_share(i) = Σ idf of the query's terms in the title of i / Σ idf of the title's terms
 //
 // BM25: Robertson and Zaragoza, The Probabilistic Relevance Framework (2009).
 #pragma once
@@ -26,13 +27,18 @@
 namespace pyrec {
 
 constexpr float weight_unit = 0.125f;  // a posting's weight of 1 stands for this term frequency
+constexpr uint8_t title_bit = 1;       // of a posting's weight
+
+inline float term_frequency(uint8_t weight) {
+    return weight_unit * static_cast<float>(weight & ~title_bit);
+}
 
 // Rows that replace what an index holds of these items; an empty row removes the item.
 struct RowUpdates {
     Span<int32_t> item_idx;  // (m) in any order, each once
     Span<int64_t> ptr;       // (m + 1)
     Span<uint32_t> terms;    // row i is [ptr[i], ptr[i + 1]), in any order, each once
-    Span<uint8_t> weights;   // as long as terms, each 1 or more
+    Span<uint8_t> weights;   // as long as terms, each 2 or more; odd where the title holds it
 };
 
 class InvertedIndex {
@@ -61,6 +67,12 @@ class InvertedIndex {
     // (n_items) From 0 to 1; a term that nothing holds counts in the denominator.
     std::vector<float> coverage(Span<uint32_t> terms, Mask mask = {}) const;
 
+    // (n_items) The sum of the idf of each title's terms, 0 without any.
+    std::vector<float> title_lengths() const;
+
+    // (n_items) From 0 to 1; lengths is what `title_lengths` gives.
+    std::vector<float> title_share(Span<uint32_t> terms, Span<float> lengths, Mask mask = {}) const;
+
     // Items that hold all the terms, ascending; none for no terms.
     std::vector<int32_t> containing(Span<uint32_t> terms) const;
 
@@ -83,6 +95,13 @@ class InvertedIndex {
         if (at == terms_.end() || *at != term) return {0, 0};
         const auto t = at - terms_.begin();
         return {ptr_[t], ptr_[t + 1]};
+    }
+
+    static std::vector<uint32_t> distinct(Span<uint32_t> terms) {
+        std::vector<uint32_t> once(terms.begin(), terms.end());
+        std::sort(once.begin(), once.end());
+        once.erase(std::unique(once.begin(), once.end()), once.end());
+        return once;
     }
 
     float idf(int32_t df) const {
@@ -159,11 +178,12 @@ inline std::vector<InvertedIndex::NewPosting> InvertedIndex::take_rows(
         (*replaced)[item] = 1;
         int64_t length = 0;
         for (int64_t i = rows.ptr[r]; i < rows.ptr[r + 1]; ++i) {
-            if (rows.weights[i] == 0) {
-                throw std::invalid_argument("weights[" + std::to_string(i) +
-                                            "] is 0; leave the term out, or give it 1 or more");
+            if (rows.weights[i] < 2) {
+                throw std::invalid_argument("weights[" + std::to_string(i) + "] is " +
+                                            std::to_string(rows.weights[i]) +
+                                            "; leave the term out, or give it 2 or more");
             }
-            length += rows.weights[i];
+            length += rows.weights[i] & ~title_bit;
             added.push_back({uint64_t(rows.terms[i]) << 32 | uint32_t(item), rows.weights[i]});
         }
         item_len_[item] = weight_unit * static_cast<float>(length);
@@ -250,7 +270,7 @@ inline std::vector<float> InvertedIndex::bm25(Span<uint32_t> terms, Span<float> 
         for (int64_t p = found.begin; p < found.end; ++p) {
             const int32_t item = item_[p];
             if (!mask.allows(item)) continue;
-            const float tf = weight_unit * static_cast<float>(weight_[p]);
+            const float tf = term_frequency(weight_[p]);
             scores[item] += gain * tf / (tf + k1 * (1.0f - b) + per_len * item_len_[item]);
         }
     }
@@ -260,9 +280,9 @@ inline std::vector<float> InvertedIndex::bm25(Span<uint32_t> terms, Span<float> 
 inline std::vector<float> InvertedIndex::norms() const {
     std::vector<float> squares(n_items(), 0.0f);
     for (int64_t t = 0; t < n_terms(); ++t) {
-        const float rarity = weight_unit * idf(static_cast<int32_t>(ptr_[t + 1] - ptr_[t]));
+        const float rarity = idf(static_cast<int32_t>(ptr_[t + 1] - ptr_[t]));
         for (int64_t p = ptr_[t]; p < ptr_[t + 1]; ++p) {
-            const float value = rarity * static_cast<float>(weight_[p]);
+            const float value = rarity * term_frequency(weight_[p]);
             squares[item_[p]] += value * value;
         }
     }
@@ -272,13 +292,9 @@ inline std::vector<float> InvertedIndex::norms() const {
 
 inline std::vector<float> InvertedIndex::coverage(Span<uint32_t> terms, Mask mask) const {
     mask.check(n_items());
-    std::vector<uint32_t> distinct(terms.begin(), terms.end());
-    std::sort(distinct.begin(), distinct.end());
-    distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-
     std::vector<float> shares(n_items(), 0.0f);
     float total = 0.0f;
-    for (uint32_t term : distinct) {
+    for (uint32_t term : distinct(terms)) {
         const Postings found = find(term);
         const float part = idf(found.size());
         total += part;  // summed in the order of the shares: an item that holds all gets exactly 1
@@ -288,6 +304,36 @@ inline std::vector<float> InvertedIndex::coverage(Span<uint32_t> terms, Mask mas
     }
     if (total > 0.0f) {
         for (float& share : shares) share /= total;
+    }
+    return shares;
+}
+
+inline std::vector<float> InvertedIndex::title_lengths() const {
+    std::vector<float> lengths(n_items(), 0.0f);
+    for (int64_t t = 0; t < n_terms(); ++t) {
+        const float rarity = idf(static_cast<int32_t>(ptr_[t + 1] - ptr_[t]));
+        for (int64_t p = ptr_[t]; p < ptr_[t + 1]; ++p) {
+            if (weight_[p] & title_bit) lengths[item_[p]] += rarity;
+        }
+    }
+    return lengths;
+}
+
+inline std::vector<float> InvertedIndex::title_share(Span<uint32_t> terms, Span<float> lengths,
+                                                     Mask mask) const {
+    mask.check(n_items());
+    check_size(lengths.size, n_items(), "lengths");
+    std::vector<float> shares(n_items(), 0.0f);
+    // Summed in the order of the lengths: a title that was asked for in full gets exactly 1.
+    for (uint32_t term : distinct(terms)) {
+        const Postings found = find(term);
+        const float rarity = idf(found.size());
+        for (int64_t p = found.begin; p < found.end; ++p) {
+            if ((weight_[p] & title_bit) && mask.allows(item_[p])) shares[item_[p]] += rarity;
+        }
+    }
+    for (int64_t i = 0; i < n_items(); ++i) {
+        if (shares[i] > 0.0f) shares[i] /= lengths[i];
     }
     return shares;
 }

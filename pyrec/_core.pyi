@@ -51,7 +51,8 @@ class InvertedIndex:
             item_idx: (m) in any order, each once.
             ptr: (m + 1) row i is `terms[ptr[i]:ptr[i + 1]]`.
             terms: in any order within a row, each once.
-            weights: term frequency in eighths, 1 or more.
+            weights: term frequency in eighths, 2 or more, even; one more where the title holds
+                the term.
             n_items: rows of the catalog, holes counted; never fewer than before.
         """
 
@@ -63,6 +64,18 @@ class InvertedIndex:
 
     def coverage(self, terms: U32, mask: U8 | None = None) -> F32:
         """Return the idf-weighted share of the distinct terms that each item holds, 0 to 1."""
+
+    def title_lengths(self) -> F32:
+        """Return the sum of the idf of each title's terms, (n_items); 0 without any."""
+
+    def title_share(self, terms: U32, lengths: F32, mask: U8 | None = None) -> F32:
+        """Return the idf-weighted share of each title that the distinct terms are, 0 to 1.
+
+        Args:
+            terms: of the question.
+            lengths: what `title_lengths` gives.
+            mask: items that are 0 in it get 0.
+        """
 
     def containing(self, terms: U32) -> I32:
         """Return the items that hold all the terms, ascending; none for no terms."""

@@ -99,6 +99,7 @@ _LEADS = {
     "phrases": "{}",
     "lexical": "“{}”",
     "coverage": "“{}”",
+    "title_share": "“{}”",
     "dense": "close in meaning",
     "query_likelihood": "known for it",
     "content": "like {}",

@@ -67,6 +67,11 @@ class Index:
         return self.text.norms()
 
     @cached_property
+    def title_lengths(self) -> F32:
+        """Return the sum of the idf of each title's terms, (n_items,) float32."""
+        return self.text.title_lengths()
+
+    @cached_property
     def usual_cosine(self) -> float:
         """Return the mean cosine of two items, from a sample; below 1."""
         rows = np.flatnonzero(self.has_vector)

@@ -21,7 +21,15 @@ HISTORY = frozenset(("behavior", "content", "deep", "dense_history", *_OF_CROWD)
 """The signals that read the user's past."""
 LEARNED = (*sorted(HISTORY), "taken", "lately", "popular_unasked")
 """The signals whose weights are learned from histories."""
-ASKED = ("lexical", "coverage", "phrases", "dense", "query_likelihood", "popular")
+ASKED = (
+    "lexical",
+    "coverage",
+    "title_share",
+    "phrases",
+    "dense",
+    "query_likelihood",
+    "popular",
+)
 """Those whose weights are learned from answers to words."""
 BESIDE_WORDS = 0.35
 """How much of their weights counts where something was asked in words: these come first. By hand;

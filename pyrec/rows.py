@@ -2,7 +2,7 @@
 
 The import packs, the catalog unpacks. `terms` is what text search knows of an item: for each
 distinct term 5 bytes, its hash as uint32 and its weight as uint8, little-endian, so that the rows
-of a whole chunk are one NumPy array.
+of a whole chunk are one NumPy array. Weights are even, but for the terms of the title.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pyrec.store import is_text
 from pyrec.text import analyze, hash_terms
 from pyrec.types import AttributeValue, Item
 
-# What one occurrence of a term counts in each field, in eighths of an occurrence in the title.
+# What one occurrence of a term counts in each field, in eighths of an occurrence in the title. Even
+# numbers: the lowest bit of their sum says that the title holds the term.
 FIELD_WEIGHTS = {"title": 8, "attributes": 6, "text": 4}
 TERM = np.dtype([("term", "<u4"), ("weight", "u1")])
 
@@ -89,15 +90,18 @@ def pack_terms(
 ) -> bytes:
     """Weigh the terms of an item's fields: `TERM` records, each term once, 255 at most."""
     weights: dict[int, int] = {}
+    in_title: set[int] = set()
     described = " ; ".join(map(value_text, attributes.values()))
     for field, content in (("title", title), ("attributes", described), ("text", text)):
         if content:
             weight = FIELD_WEIGHTS[field]
             for term in hash_terms(analyze(content, language)).tolist():
                 weights[term] = weights.get(term, 0) + weight
+            if field == "title":
+                in_title = set(weights)
     flat: list[int] = []
     for term, weight in weights.items():
-        flat += (term, weight if weight < 256 else 255)
+        flat += (term, min(weight, 254) + (term in in_title))
     # struct: NumPy is slower where there are a dozen terms.
     return struct.pack("<" + "IB" * len(weights), *flat)
 

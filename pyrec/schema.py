@@ -12,7 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from sqlite_utils import Database
+
+from pyrec.text import analyze, hash_terms
 
 APPLICATION_ID = 0x70795243  # "pyRC"
 
@@ -213,11 +216,31 @@ def _m004_feedback(db: Database) -> None:
     )
 
 
+def _m005_terms_of_titles(db: Database) -> None:
+    """Mark which of an item's terms its title holds, by the lowest bit of their weights."""
+    (language,) = db.execute("SELECT value FROM facts WHERE name = 'language'").fetchone()
+    packed = np.dtype([("term", "<u4"), ("weight", "u1")])
+    last = -1
+    while rows := db.execute(
+        "SELECT item_idx, title, terms FROM items WHERE item_idx > ? ORDER BY item_idx LIMIT 1000",
+        [last],
+    ).fetchall():
+        marked = []
+        for item_idx, title, terms in rows:
+            row = np.frombuffer(terms, packed).copy()
+            held = np.isin(row["term"], hash_terms(analyze(title, language)))
+            row["weight"] = (row["weight"] & 254) + held
+            marked.append((row.tobytes(), item_idx))
+        db.conn.executemany("UPDATE items SET terms = ? WHERE item_idx = ?", marked)
+        last = rows[-1][0]
+
+
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _m001_catalog_and_events,
     _m002_events_by_time,
     _m003_said,
     _m004_feedback,
+    _m005_terms_of_titles,
 )
 
 

@@ -18,6 +18,7 @@ from functools import partial
 import numpy as np
 
 from pyrec import deep, mixer
+from pyrec.asked_titles import ask_titles
 from pyrec.asking import Asked, is_judge, whom_to_ask
 from pyrec.behavior.running import Behavior
 from pyrec.catalog import Catalog
@@ -139,7 +140,8 @@ def train(
         lists = [each for each in shown.walk() if each.words and chosen[each.slate_id or 0]]
         taken = [chosen[each.slate_id or 0] for each in lists]
         with_new = {**theta, **(fitted or {})}
-        words, of_words = train_words(lists, taken, with_new, prior, config)
+        titles = partial(ask_titles, catalog, questions, signals, seed=config.seed)
+        words, of_words = train_words(lists, taken, titles, with_new, prior, config)
         report = replace(report, words=words)
         opinions = read_opinions(events, catalog)
         by_task: dict[str, Theta | None] = {RANKING: fitted}

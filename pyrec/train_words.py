@@ -3,17 +3,19 @@
 Every list that was shown for words, and of which something was taken, is a question with its
 answer among what was shown. The weights are the most likely ones for all of them together, near
 those that ship, and are used only if lists find those no less likely that are fitted to the others.
+Titles of the catalog are asked for along (`asked_titles.py`), so that they are found as before.
 Called by `train.py`; histories teach the other signals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pyrec import mixer
+from pyrec import _core, mixer
+from pyrec.asked_titles import AskedTitle
 from pyrec.learned import Theta
 from pyrec.lessons import weighs_of
 from pyrec.mixer import FEATURES, Mixer
@@ -45,6 +47,9 @@ class WordsReport:
 
 NO_WORDS = WordsReport(0)
 MIN_LISTS, FOLDS = 20, 5
+PER_TITLE = 4
+"""One title is asked for beside so many lists. Fitted to viewers' words alone, weights find a tenth
+of the movies that shipped ones find by half of their titles (`bench/words_or_titles.py`)."""
 MAX_ROWS = 200_000
 """How many items of lists are learned from at most, those of the newest lists."""
 
@@ -56,7 +61,7 @@ class Answered:
     Attributes:
         x: (n_shown, n_signals * 4) float32, the features of what was shown.
         target: (n_shown,) float32, the share of each in the answer; sums to 1.
-        fold: by which weights it judges.
+        fold: by which weights it judges; -1 for none.
     """
 
     x: F32
@@ -67,6 +72,7 @@ class Answered:
 def train_words(
     lists: Sequence[Shown],
     taken: Sequence[frozenset[str]],
+    titles: Callable[[int], Sequence[AskedTitle]],
     theta: Theta,
     prior: Theta,
     config: TrainConfig,
@@ -76,6 +82,7 @@ def train_words(
     Args:
         lists: that were shown, the oldest first.
         taken: which items of each were taken.
+        titles: asks for so many titles of the catalog.
         theta: the weights of all signals in use.
         prior: the weights to stay near.
         config: of training: how strongly weights stay near those that ship.
@@ -94,18 +101,20 @@ def train_words(
         return WordsReport(len(some), why="too few lists of which something was taken"), None
     names = (*dict.fromkeys(name for shown, _ in some for name in shown.names), PLACE)
     pools = [_answered(*each, names, n % FOLDS) for n, each in enumerate(some)]
+    beside = [_titled(each, names) for each in titles(len(some) // PER_TITLE)]
     # What histories taught may move as well, so that words are not blamed for it, but stays as is.
     asked = [name for name in names if name in ASKED]
     shipped = {name: prior.get(name, ()) for name in asked}
     near = Mixer(names, {**theta, **shipped, PLACE: PLACE_PRIOR})
 
     def fitted(learnt: Sequence[Answered]) -> dict[str, tuple[float, ...]]:
+        whole = [*learnt, *beside]
         found = mixer.fit_features(
-            np.concatenate([p.x for p in learnt]),
-            np.concatenate([p.target for p in learnt]),
-            np.cumsum([0, *(len(p.target) for p in learnt)]).astype(np.int64),
+            np.concatenate([p.x for p in whole]),
+            np.concatenate([p.target for p in whole]),
+            np.cumsum([0, *(len(p.target) for p in whole)]).astype(np.int64),
             near,
-            l2=config.pull / len(learnt),
+            l2=config.pull / len(whole),
         )[0].as_dict()
         return {name: found[name] for name in asked}
 
@@ -133,3 +142,13 @@ def _answered(shown: Shown, taken: frozenset[str], names: Sequence[str], fold: i
     at = [names.index(name) for name in choice.names]
     x[:, at] = choice.x.reshape(n, len(at), width)
     return Answered(x.reshape(n, -1), right / right.sum(), fold)
+
+
+def _titled(asked: AskedTitle, names: Sequence[str]) -> Answered:
+    n, width = len(asked.target), len(FEATURES)
+    features = _core.features(asked.values, np.array([0, n], np.int64), np.zeros(1, np.float32))
+    x = np.zeros((n, len(names), width), np.float32)
+    for column, name in enumerate(asked.names):
+        if name in names:
+            x[:, names.index(name)] = features[:, column * width : (column + 1) * width]
+    return Answered(x.reshape(n, -1), asked.target, -1)

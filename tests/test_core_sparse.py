@@ -27,7 +27,7 @@ def built(rows, n_items=None):
 
 N_ITEMS = 8
 terms_drawn = st.sampled_from([0, 1, 2, 3, 4, 2**31, 2**32 - 1])
-row_drawn = st.dictionaries(terms_drawn, st.integers(1, 255), max_size=5)
+row_drawn = st.dictionaries(terms_drawn, st.integers(2, 255), max_size=5)
 updates_drawn = st.lists(st.dictionaries(st.integers(0, N_ITEMS - 1), row_drawn), max_size=5)
 query_drawn = st.lists(st.tuples(terms_drawn, st.sampled_from([-1.0, 0.5, 1.0])), max_size=5)
 mask_drawn = st.none() | st.lists(st.integers(0, 1), min_size=N_ITEMS, max_size=N_ITEMS)
@@ -54,6 +54,11 @@ def test_agrees_with_its_twin_after_any_updates(updates, query, mask, k1, b):
     )
     np.testing.assert_allclose(index.coverage(terms, mask), twin.coverage(terms, mask), rtol=1e-5)
     np.testing.assert_allclose(index.norms(), twin.norms(), rtol=1e-5)
+    lengths = index.title_lengths()
+    np.testing.assert_allclose(lengths, twin.title_lengths(), rtol=1e-5)
+    np.testing.assert_allclose(
+        index.title_share(terms, lengths, mask), twin.title_share(terms, mask), rtol=1e-5
+    )
     assert index.nnz == sum(map(len, twin.rows.values()))
     assert index.n_terms == len({t for row in twin.rows.values() for t in row})
 
@@ -94,11 +99,30 @@ def test_a_negative_query_weight_pushes_an_item_down():
 
 def test_an_item_that_holds_every_word_is_covered_exactly():
     terms = np.array([5, 3, 9, 3], U32)
-    index = built({0: {3: 1, 5: 1, 9: 1}, 1: {3: 1}, 2: {4: 1}})
+    index = built({0: {3: 2, 5: 2, 9: 2}, 1: {3: 2}, 2: {4: 2}})
     shares = index.coverage(terms)
     assert shares[0] == 1.0
     assert 0 < shares[1] < 1
     assert shares[2] == 0
+
+
+def test_a_title_that_is_asked_for_in_full_is_shared_exactly():
+    # The first holds all three in its title, the second one elsewhere, the third a word more.
+    rows = {0: {3: 9, 5: 9, 9: 9}, 1: {3: 9, 5: 8}, 2: {3: 9, 5: 9, 9: 9, 4: 9}, 3: {4: 9}}
+    index = built(rows)
+    shares = index.title_share(np.array([9, 3, 5, 3], U32), index.title_lengths())
+    assert shares[0] == shares[1] == 1.0
+    assert 0 < shares[2] < 1
+    assert shares[3] == 0
+
+
+def test_where_a_term_stands_changes_no_bm25():
+    terms, ones = np.array([3, 5], U32), np.ones(2, F32)
+    plain, titled = built({0: {3: 8, 5: 4}, 1: {5: 6}}), built({0: {3: 9, 5: 4}, 1: {5: 7}})
+    assert plain.bm25(terms, ones, 1.2, 0.75).tobytes() == (
+        titled.bm25(terms, ones, 1.2, 0.75).tobytes()
+    )
+    assert plain.norms().tobytes() == titled.norms().tobytes()
 
 
 def test_a_word_that_nothing_holds_lowers_coverage():

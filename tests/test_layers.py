@@ -30,7 +30,7 @@ FLOORS = (
     "signals",
     "questions ranking weights",
     "tasks",
-    "indexing replay train_config asking telling training_files train train_behavior"
+    "indexing replay train_config asked_titles asking telling training_files train train_behavior"
     " train_opinions train_words evaluate adapter lessons feedback forgetting exporting logged"
     " opened study people recommender doctor",
     "pyrec cli demo demo_page demo_stock report __main__",

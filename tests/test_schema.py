@@ -11,6 +11,7 @@ import pyrec.store
 from pyrec.catalog import Catalog
 from pyrec.errors import SchemaVersionError
 from pyrec.events import EventLog
+from pyrec.rows import pack
 from pyrec.schema import APPLICATION_ID, MIGRATIONS
 from pyrec.store import Store
 
@@ -89,6 +90,8 @@ def test_a_store_of_yesterday_opens_with_all_that_was_in_it(kept: Path, tmp_path
         ]
         assert store.derived("index") == (2, b"\x01\x02")
         assert catalog.add(ITEMS[:2]).unchanged == 2
+        terms = [row[0] for row in store.db.execute("SELECT terms FROM items ORDER BY item_idx")]
+        assert terms == [pack(item, "en")[-1] for item in ITEMS[:2]]
     fresh = tmp_path / "fresh.db"
     Store.open(fresh).close()
     assert tables(path) == tables(fresh)

@@ -27,18 +27,21 @@ def topk(scores, k, mask=None):
 
 
 class InvertedIndex:
-    """The rows themselves: item → {term: term frequency}."""
+    """The rows themselves: item → {term: term frequency}, and item → the terms of its title."""
 
-    def __init__(self, rows=None, n_items=0):
+    def __init__(self, rows=None, n_items=0, titles=None):
         self.rows: dict[int, dict[int, float]] = rows or {}
+        self.titles: dict[int, set[int]] = titles or {}
         self.n_items = n_items
 
     def updated(self, item_idx, ptr, terms, weights, n_items):
-        rows = dict(self.rows)
+        rows, titles = dict(self.rows), dict(self.titles)
         for r, item in enumerate(item_idx):
             row = slice(ptr[r], ptr[r + 1])
-            rows[int(item)] = {int(t): w / 8 for t, w in zip(terms[row], weights[row], strict=True)}
-        return InvertedIndex({item: row for item, row in rows.items() if row}, n_items)
+            pairs = [(int(t), int(w)) for t, w in zip(terms[row], weights[row], strict=True)]
+            rows[int(item)] = {t: w // 2 / 4 for t, w in pairs}
+            titles[int(item)] = {t for t, w in pairs if w % 2}
+        return InvertedIndex({item: row for item, row in rows.items() if row}, n_items, titles)
 
     def df(self, terms):
         return np.array([sum(t in row for row in self.rows.values()) for t in terms], np.int32)
@@ -70,6 +73,19 @@ class InvertedIndex:
         shares = np.zeros(self.n_items)
         for item, row in self.rows.items():
             shares[item] = sum(self.idf(t) for t in distinct if t in row) / total if total else 0
+        return _masked(shares, mask)
+
+    def title_lengths(self):
+        lengths = np.zeros(self.n_items)
+        for item, title in self.titles.items():
+            lengths[item] = sum(map(self.idf, title))
+        return lengths
+
+    def title_share(self, terms, mask=None):
+        shares, asked = np.zeros(self.n_items), set(terms.tolist())
+        for item, title in self.titles.items():
+            if asked & title:
+                shares[item] = sum(map(self.idf, asked & title)) / sum(map(self.idf, title))
         return _masked(shares, mask)
 
     def containing(self, terms):

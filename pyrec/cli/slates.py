@@ -20,6 +20,7 @@ _DOT = " · "
 _LEADS = {
     "lexical": "words: ",
     "coverage": "words: ",
+    "title_share": "words: ",
     "phrases": "phrase: ",
     "content": "shares with ",
     "dense_history": "close to ",

@@ -10,7 +10,7 @@ from pyrec.signals.content import Content
 from pyrec.signals.deep import Deep
 from pyrec.signals.dense import Dense, DenseHistory
 from pyrec.signals.histories import After, Beside, Lately, Near, Next, Taken, Together
-from pyrec.signals.lexical import Coverage, Lexical
+from pyrec.signals.lexical import Coverage, Lexical, TitleShare
 from pyrec.signals.linear import Linear, LinearRecent
 from pyrec.signals.phrases import Phrases
 from pyrec.signals.popular import Popular
@@ -24,6 +24,7 @@ def every() -> list[Signal]:
     ours: list[Signal] = [
         Lexical(),
         Coverage(),
+        TitleShare(),
         Phrases(),
         Dense(),
         QueryLikelihood(),

@@ -1,4 +1,4 @@
-"""The words of the question in the words of the item: BM25, and the share of words matched.
+"""The words of the question in the words of the item: BM25, and the shares matched of both.
 
 Source: Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (2009),
 over one field in which each column counts with its weight (`catalog.FIELD_WEIGHTS`).
@@ -95,6 +95,27 @@ class Coverage(CatalogSignal):
         if not len(terms):
             return None
         return question.index.text.coverage(terms, question.mask)
+
+    def why(self, question: Question, item_idx: int, item: Item) -> str:
+        """Quote the words, as `lexical` does."""
+        return Lexical().why(question, item_idx, item)
+
+
+class TitleShare(CatalogSignal):
+    """The share of the item's title that the question says, rare words counting more.
+
+    Half of a title is mostly a search for that item; one word of a long one mostly is not.
+    """
+
+    name = "title_share"
+
+    def scores(self, question: Question) -> F32 | None:
+        """Return the idf-weighted share in [0, 1]; None without words."""
+        terms = question_terms(question)
+        if not len(terms):
+            return None
+        index = question.index
+        return index.text.title_share(terms, index.title_lengths, question.mask)
 
     def why(self, question: Question, item_idx: int, item: Item) -> str:
         """Quote the words, as `lexical` does."""

@@ -109,7 +109,7 @@ void test_sparse(Random& random) {
                 for (uint32_t term = 0; term < 12; ++term) {
                     if (random.coin(0.7)) continue;
                     terms.push_back(term * 0x15555555u);
-                    weights.push_back(static_cast<uint8_t>(1 + random.below(255)));
+                    weights.push_back(static_cast<uint8_t>(2 + random.below(254)));
                 }
                 ptr.push_back(static_cast<int64_t>(terms.size()));
             }
@@ -124,8 +124,14 @@ void test_sparse(Random& random) {
         for (int32_t holder : index.containing({query.data(), 2})) {
             CHECK(index.coverage({query.data(), 2})[holder] == 1.0f);
         }
+        const auto lengths = index.title_lengths();
+        const auto titles = index.title_share(span(query), span(lengths), {mask.data(), n_items});
+        for (int64_t i = 0; i < n_items; ++i) {
+            CHECK(titles[i] >= 0 && titles[i] <= 1.0001f * mask[i]);
+        }
         CHECK(index.df(span(query))[2] == 0);
         check_throws<std::invalid_argument>([&] { index.updated({}, n_items - 1); });
+        check_throws<std::invalid_argument>([&] { index.title_share({}, {}); });
     }
     CHECK(InvertedIndex().bm25({}, {}, 1.2f, 0.75f).empty());
 }
