@@ -149,6 +149,7 @@ def test_titles_are_found_by_their_halves_whatever_answers_teach(tmp_path):
             slate.like(int(popularity(rec, slate).argmax()))
         assert rec.train().words.used
         found = [
-            rec.recommend(f"{item.item_id} of", k=1)[0].item_id == item.item_id for item in items
+            item.item_id in [s.item_id for s in rec.recommend(f"{item.item_id} of", k=3)]
+            for item in items
         ]
         assert np.mean(found) > 0.9
