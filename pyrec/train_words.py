@@ -47,9 +47,10 @@ class WordsReport:
 
 NO_WORDS = WordsReport(0)
 MIN_LISTS, FOLDS = 20, 5
-PER_TITLE = 4
-"""One title is asked for beside so many lists. Fitted to viewers' words alone, weights find a tenth
-of the movies that shipped ones find by half of their titles (`bench/words_or_titles.py`)."""
+MAX_TITLES = 500
+"""As many titles are asked for as there are lists, and no more than that, which takes a text model
+some 20 s. Fitted to viewers' words alone, weights find a tenth of the movies that shipped ones find
+by half of their titles (`bench/words_or_titles.py`)."""
 MAX_ROWS = 200_000
 """How many items of lists are learned from at most, those of the newest lists."""
 
@@ -101,7 +102,7 @@ def train_words(
         return WordsReport(len(some), why="too few lists of which something was taken"), None
     names = (*dict.fromkeys(name for shown, _ in some for name in shown.names), PLACE)
     pools = [_answered(*each, names, n % FOLDS) for n, each in enumerate(some)]
-    beside = [_titled(each, names) for each in titles(len(some) // PER_TITLE)]
+    beside = [_titled(each, names) for each in titles(min(len(some), MAX_TITLES))]
     # What histories taught may move as well, so that words are not blamed for it, but stays as is.
     asked = [name for name in names if name in ASKED]
     shipped = {name: prior.get(name, ()) for name in asked}
