@@ -36,7 +36,7 @@ class TermRows(NamedTuple):
         item_idx: (m,) int32, each once.
         ptr: (m + 1,) int64, where each row begins.
         terms: (ptr[m],) uint32 term hashes, each once in a row.
-        weights: (ptr[m],) uint8, in eighths of an occurrence.
+        weights: (ptr[m],) uint8, in eighths of an occurrence, even; odd where the title holds it.
     """
 
     item_idx: I32

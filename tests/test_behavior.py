@@ -295,6 +295,7 @@ def test_content_knows_the_words_of_an_item_and_leaves_rare_ones_out(store_of_wo
     words = choose_words(terms, rows[:3], 100)
     content = content_of(terms, index, rows, words, center_of(index))
     assert len(words) == 2  # red and shoe; blue, hat and gloves occur once
+    assert set(terms.weight) == {8.0}  # that they stand in titles does not count
     assert content.described.tolist() == [True, True, True, False]
     assert np.diff(content.ptr).tolist() == [2, 1, 1, 0]
     assert np.add.reduceat(content.weight**2, content.ptr[:3]) == pytest.approx(np.ones(3))

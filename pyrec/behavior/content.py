@@ -72,7 +72,8 @@ def read_terms(catalog: Catalog, n_items: int, since: int = -1) -> Terms:
         for n, row in enumerate(rows.item_idx.tolist()):
             if row < n_items:
                 part = slice(rows.ptr[n], rows.ptr[n + 1])
-                parts[row] = (rows.terms[part], rows.weights[part].astype(np.float32))
+                weights = rows.weights[part] & ~np.uint8(1)  # where a term stands does not count
+                parts[row] = (rows.terms[part], weights.astype(np.float32))
                 counts[row] = part.stop - part.start
     ordered = [parts[row] for row in sorted(parts)]
     term = np.concatenate([np.empty(0, np.uint32), *(t for t, _ in ordered)])
