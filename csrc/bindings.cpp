@@ -166,13 +166,12 @@ void register_sparse(py::module_& m) {
              })
         .def(
             "title_share",
-            [](const InvertedIndex& self, const Array<uint32_t>& terms,
-               const Array<float>& lengths, const OptionalMask& mask) {
+            [](const InvertedIndex& self, const Array<uint32_t>& terms, const Array<float>& lengths,
+               const OptionalMask& mask) {
                 const auto query = span(terms, "terms");
                 const auto by = span(lengths, "lengths");
                 const auto allowed = view_mask(mask);
-                return hand_over(
-                    without_gil([&] { return self.title_share(query, by, allowed); }));
+                return hand_over(without_gil([&] { return self.title_share(query, by, allowed); }));
             },
             py::arg("terms").noconvert(), py::arg("lengths").noconvert(),
             py::arg("mask").noconvert() = py::none())
