@@ -102,7 +102,7 @@ def text(rng: np.random.Generator) -> Iterator[Kernel]:
     rows = [np.unique(row)[:per_item].astype(np.uint32) for row in drawn]
     lengths = np.array([len(row) for row in rows])
     terms = np.concatenate(rows)
-    weights = rng.integers(2, 17, len(terms)).astype(np.uint8)
+    weights = (2 * rng.integers(1, 9, len(terms))).astype(np.uint8)
     ptr = np.concatenate([[0], np.cumsum(lengths)])
 
     def build() -> _core.InvertedIndex:

@@ -29,11 +29,12 @@ NEUTRAL = -2
 """The parent that stands for the second, neutral prompt in `grow`."""
 
 _N_UBATCH = 60
-"""Tokens read at once: few enough that a text is read alike, to the bit, in any company.
+"""Tokens read at once: few enough that a text is mostly read alike, to the bit, in any company.
 
 From 64 tokens on llama.cpp's attention on CPUs sums in another order, a number rounds the other way
 as it is quantized for the next product, and a title of a shop ends up half a nat off. 60 takes 4%
-longer than 256 on a hundred tokens, 20% on five hundred. Measured on x86-64 with AVX-512."""
+longer than 256 on a hundred tokens, 20% on five hundred. K-quants still differ where the last piece of a read has below 8 tokens.
+Measured on x86-64 with AVX-512."""
 
 
 class TextModel(Protocol):
@@ -214,7 +215,7 @@ class LanguageModel(Model):
         sequence, _ = self._source(slot)
         held = self._held[slot]
         same = 0
-        # The last token is always read anew: its logits are what we are here for.
+        # The last tokens are always read anew: the last one's logits are what we are here for.
         for a, b in zip(held, wanted[: -self._n_anew], strict=False):
             if a != b:
                 break
