@@ -33,8 +33,8 @@ _N_UBATCH = 60
 
 From 64 tokens on llama.cpp's attention on CPUs sums in another order, a number rounds the other way
 as it is quantized for the next product, and a title of a shop ends up half a nat off. 60 takes 4%
-longer than 256 on a hundred tokens, 20% on five hundred. K-quants still differ where the last piece of a read has below 8 tokens.
-Measured on x86-64 with AVX-512."""
+longer than 256 on a hundred tokens, 20% on five hundred. K-quants still differ where the last piece
+of a read has below 8 tokens. Measured on x86-64 with AVX-512."""
 
 
 class TextModel(Protocol):

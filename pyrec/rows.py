@@ -88,7 +88,7 @@ def unpack_attributes(packed: str) -> dict[str, AttributeValue]:
 def pack_terms(
     title: str, text: str, attributes: Mapping[str, AttributeValue], language: str
 ) -> bytes:
-    """Weigh the terms of an item's fields: `TERM` records, each term once, 254 at most and the bit."""
+    """Weigh the terms of an item's fields: `TERM` records, each once, 254 at most and the bit."""
     weights: dict[int, int] = {}
     in_title: set[int] = set()
     described = " ; ".join(map(value_text, attributes.values()))

@@ -49,8 +49,8 @@ NO_WORDS = WordsReport(0)
 MIN_LISTS, FOLDS = 20, 5
 MAX_TITLES = 500
 """As many titles are asked for as there are lists, and no more than that, which takes a text model
-some 20 s. Fitted to viewers' words alone, weights find halves of titles with an nDCG@10 of .06 where
-shipped ones have .90 (`bench/words_or_titles.py`)."""
+some 20 s. Fitted to viewers' words alone, weights find halves of titles with an nDCG@10 of .06,
+where shipped ones have .90 (`bench/words_or_titles.py`)."""
 MAX_ROWS = 200_000
 """How many items of lists are learned from at most, those of the newest lists."""
 
