@@ -6,16 +6,21 @@ and weights that were fitted to them alone forget it: `train_words.py` fits thes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pyrec.catalog import Catalog
+from pyrec.errors import UnknownItemError
 from pyrec.mixer import Mixer
 from pyrec.questions import Questions
 from pyrec.ranking import ASKED, Ranker
 from pyrec.signals.base import F32, Signal
+from pyrec.text import SPACELESS
+
+_SPACELESS = re.compile(f"[{SPACELESS}]")
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class AskedTitle:
     """One of these questions with its answer.
 
     Attributes:
-        names: the signals that words ask.
+        names: the signals that words ask, the columns of `values`.
         values: (n, n_signals) float32, what they say of each candidate.
         target: (n,) float32, 1 for the item, 0 for the others.
     """
@@ -34,7 +39,12 @@ class AskedTitle:
 
 
 def ask_titles(
-    catalog: Catalog, questions: Questions, signals: Sequence[Signal], n: int, seed: int
+    catalog: Catalog,
+    questions: Questions,
+    signals: Sequence[Signal],
+    n: int,
+    seed: int,
+    progress: Callable[[float], None],
 ) -> list[AskedTitle]:
     """Ask for some items that are drawn at random; those that no signal names are left out.
 
@@ -44,6 +54,7 @@ def ask_titles(
         signals: all that there are.
         n: how many items are asked for.
         seed: which.
+        progress: told the share that is done.
     """
     used = [signal for signal in signals if signal.name in ASKED]
     names = tuple(signal.name for signal in used)
@@ -51,7 +62,12 @@ def ask_titles(
     live = np.flatnonzero(catalog.live())
     drawn = np.random.default_rng(seed).permutation(live)[:n]
     found = []
-    for row, item in zip(drawn.tolist(), catalog.items(drawn), strict=True):
+    for number, row in enumerate(drawn.tolist()):
+        progress(number / len(drawn))
+        try:
+            (item,) = catalog.items([row])
+        except UnknownItemError:  # another process removed it since
+            continue
         half = first_half(item.title)
         if not half:
             continue
@@ -66,8 +82,8 @@ def ask_titles(
 
 
 def first_half(title: str) -> str:
-    """Return the first half of a title's words, of its characters where it is not in ASCII."""
-    if not title.isascii():
-        return title[: (len(title) + 1) // 2]
+    """Return the first half of a title's words; of its characters in scripts without spaces."""
     words = title.split()
+    if len(words) == 1 and _SPACELESS.search(title):
+        return title[: (len(title) + 1) // 2]
     return " ".join(words[: (len(words) + 1) // 2])

@@ -14,10 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pyrec.branch_order import BranchOrder
 from pyrec.errors import ContextLengthError, ModelError, ModelFileError
 from pyrec.gguf_header import read_header
 from pyrec.llama import Model, Tokens, llama
 from pyrec.token_rows import TokenRows
+from pyrec.tree_chunks import tree_chunks
 
 __all__ = ["NEUTRAL", "PROMPT", "LanguageModel", "Logits", "TextModel", "Tokens"]
 
@@ -28,13 +30,13 @@ PROMPT = -1
 NEUTRAL = -2
 """The parent that stands for the second, neutral prompt in `grow`."""
 
-_N_UBATCH = 60
-"""Tokens read at once: few enough that a text is mostly read alike, to the bit, in any company.
+N_AT_ONCE = 60
+"""Tokens read at once: few enough that a text is read alike, to the bit, in any company.
 
 From 64 tokens on llama.cpp's attention on CPUs sums in another order, a number rounds the other way
 as it is quantized for the next product, and a title of a shop ends up half a nat off. 60 takes 4%
-longer than 256 on a hundred tokens, 20% on five hundred. K-quants still differ where the last piece
-of a read has below 8 tokens. Measured on x86-64 with AVX-512."""
+longer than 256 on a hundred tokens, 20% on five hundred. Measured on x86-64 with AVX-512. Not
+so for steps of below 8 tokens with K-quants, for encoders, and where branches fill the context."""
 
 
 class TextModel(Protocol):
@@ -89,7 +91,7 @@ class LanguageModel(Model):
         ModelFileError: the file is not a model that llama.cpp can load.
     """
 
-    _n_anew = 8  # of a prompt's last tokens: fewer are read by another kernel of K-quants
+    _least = 8  # tokens of a read: fewer go through another kernel of K-quants
 
     def __init__(
         self,
@@ -110,12 +112,13 @@ class LanguageModel(Model):
         self.reads_two = not self._is_seq2seq
         self._first = n_slots  # sequences before it are the prompts
         self._n_seq = n_slots + n_branches
-        self._ended = self._n_seq  # one sequence more, for what branches read that ended
+        # One sequence more for what branches read that ended, and one for what fills up a read.
+        self._ended, self._filling = self._n_seq, self._n_seq + 1
         params = llama.llama_context_default_params()
         params.n_ctx = params.n_batch = n_ctx
         # An encoder must see its whole input in one micro-batch.
-        params.n_ubatch = n_ctx if self._is_seq2seq else min(n_ctx, _N_UBATCH)
-        params.n_seq_max = self._n_seq + 1
+        params.n_ubatch = n_ctx if self._is_seq2seq else min(n_ctx, N_AT_ONCE)
+        params.n_seq_max = self._n_seq + 2
         params.kv_unified = True
         params.swa_full = True
         params.embeddings = batch_width > 0
@@ -124,7 +127,7 @@ class LanguageModel(Model):
         self._held: dict[int, list[int]] = {-1 - n: [] for n in range(n_slots)}
         self._lora: Any = None
         self._branches: list[tuple[int, int]] = []  # (sequence, next position)
-        self._order = _Order()
+        self._order = BranchOrder()
 
     def prompt(self, tokens: Tokens, slot: int = PROMPT) -> Logits:
         """Read a prompt and forget all branches.
@@ -203,7 +206,7 @@ class LanguageModel(Model):
         for sequence in range(self._first, self._n_seq + 1):
             llama.llama_memory_seq_rm(self._memory, sequence, -1, -1)
         self._branches = []
-        self._order = _Order()
+        self._order = BranchOrder()
 
     def _source(self, parent: int) -> tuple[int, int]:
         """Return the sequence and the next position of a branch or a prompt."""
@@ -216,18 +219,18 @@ class LanguageModel(Model):
         held = self._held[slot]
         same = 0
         # The last tokens are always read anew: the last one's logits are what we are here for.
-        for a, b in zip(held, wanted[: -self._n_anew], strict=False):
+        for a, b in zip(held, wanted[: -self._least], strict=False):
             if a != b:
                 break
             same += 1
         llama.llama_memory_seq_rm(self._memory, sequence, same, -1)
         self._held[slot] = wanted[:same]
         rest = wanted[same:]
-        self._fill(rest, range(same, len(wanted)), [[sequence]] * len(rest))
-        self._batch.logits[len(rest) - 1] = 1
-        self._check(llama.llama_decode(self._ctx, self._batch), "reading a prompt")
+        places = range(same, len(wanted))
+        rows = self._decode(rest, places, [[sequence]] * len(rest), 1, "reading a prompt")
         self._held[slot] = wanted
-        return self._next_logits()
+        logits: Logits = rows[0]
+        return logits
 
     def _encode(self, tokens: list[int]) -> Logits:
         # Every encoder token lists every sequence, so that each branch attends to the question.
@@ -238,16 +241,14 @@ class LanguageModel(Model):
         start = int(llama.llama_model_decoder_start_token(self._model))
         if start < 0:
             start = int(llama.llama_vocab_bos(self._vocab))
-        self._fill([start], [0], [[0]])
-        self._batch.logits[0] = 1
-        self._check(llama.llama_decode(self._ctx, self._batch), "starting an answer")
+        logits: Logits = self._decode([start], [0], [[0]], 1, "starting an answer")[0]
         self._held[PROMPT] = [start]
-        return self._next_logits()
+        return logits
 
     @property
     def room(self) -> int:
         """Tokens that branches may hold together beside the prompts that are kept."""
-        return self.n_ctx - sum(map(len, self._held.values()))
+        return self.n_ctx - sum(map(len, self._held.values())) - (self._least - 1)
 
     def grow(self, parents: Sequence[int], tokens: Sequence[Sequence[int]]) -> Logits:
         """Continue branches; those that are no parent here end.
@@ -319,7 +320,7 @@ class LanguageModel(Model):
             step; each node exactly once.
         """
         position = len(self._held[PROMPT])
-        for nodes, paths in _tree_chunks(parents, self._n_seq - self._first, self.room):
+        for nodes, paths in tree_chunks(parents, self._n_seq - self._first, self.room):
             self._forget_branches()
             n_paths = 1 + max(max(ids) for ids, _, _ in paths)
             for sequence in range(self._first, self._first + n_paths):
@@ -338,82 +339,35 @@ class LanguageModel(Model):
     ) -> Logits:
         if len(tokens) > self.n_ctx:
             raise ContextLengthError(f"{len(tokens)} tokens in one step, n_ctx is {self.n_ctx}")
-        self._fill(tokens, positions, sequences)
-        for i in range(len(tokens)):
-            self._batch.logits[i] = 1
-        self._check(llama.llama_decode(self._ctx, self._batch), "growing an answer")
-        return self._logits(len(tokens))
+        return self._decode(tokens, positions, sequences, len(tokens), "growing an answer")
 
-    def _next_logits(self) -> Logits:
-        logits: Logits = self._logits(1)[0]
-        return logits
+    def _decode(
+        self,
+        tokens: Sequence[int],
+        positions: Sequence[int],
+        sequences: Sequence[Sequence[int]],
+        n_logits: int,
+        doing: str,
+    ) -> Logits:
+        """Run the model on tokens; return the logits after the last ones, (n_logits, n_vocab)."""
+        n = len(tokens)
+        # llama.cpp reads in pieces: the last one is filled up to the tokens that its kernels for
+        # many take. A step that is short as a whole is not: it would take longer.
+        short, n_more = n % N_AT_ONCE, 0
+        if n > N_AT_ONCE and 0 < short < self._least and not self._is_seq2seq:
+            n_more = min(self._least - short, self.n_ctx - n)
+        self._fill(
+            [*tokens, *[tokens[-1]] * n_more],
+            [*positions, *range(n_more)],
+            [*sequences, *[[self._filling]] * n_more],
+        )
+        for i in range(n - n_logits, n):
+            self._batch.logits[i] = 1
+        self._check(llama.llama_decode(self._ctx, self._batch), doing)
+        if n_more:
+            llama.llama_memory_seq_rm(self._memory, self._filling, -1, -1)
+        return self._logits(n_logits)
 
     def _logits(self, n: int) -> Logits:
         pointer = llama.llama_get_logits(self._ctx)
         return np.ctypeslib.as_array(pointer, (n, self.n_vocab))
-
-
-class _Order:
-    """Which tokens the branches of one prompt read, numbered in the order of reading."""
-
-    def __init__(self) -> None:
-        self.n_read = 0
-        self._paths: list[list[int]] = []
-        self._kept: set[int] = set()
-
-    def grow(self, parents: Sequence[int], lengths: Sequence[int]) -> None:
-        """Note that branches go on by so many tokens, and that the others are no more."""
-        paths = []
-        for parent, length in zip(parents, lengths, strict=True):
-            begun = self._paths[parent] if parent >= 0 else []
-            paths.append([*begun, *range(self.n_read, self.n_read + length)])
-            self.n_read += length
-        self._paths = paths
-
-    def keep(self, branch: int) -> int:
-        """Return how many of a branch's last tokens are not kept yet, and note that they are."""
-        path = self._paths[branch]
-        fresh = [token for token in path if token not in self._kept]
-        self._kept.update(fresh)
-        return len(fresh)
-
-
-def _tree_chunks(
-    parents: npt.NDArray[np.int32], n_sequences: int, n_tokens: int
-) -> Iterator[tuple[list[int], list[tuple[list[int], int, bool]]]]:
-    """Cut a tree into runs of whole paths that fit into sequences and tokens.
-
-    A node shared by two runs is read in both, but counts as new only in the first.
-    Yields nodes, and for each (paths through it, counted from 0, depth, is new).
-    """
-    has_child = np.zeros(len(parents), bool)
-    has_child[parents[parents >= 0]] = True
-    seen: set[int] = set()
-    run: dict[int, tuple[list[int], int, bool]] = {}
-    n_paths = 0
-    for leaf in np.flatnonzero(~has_child):
-        path = [int(leaf)]
-        while parents[path[-1]] >= 0:
-            path.append(int(parents[path[-1]]))
-        if len(path) > n_tokens:
-            raise ContextLengthError(f"an answer of {len(path)} tokens does not fit the context")
-        added = sum(node not in run for node in path)
-        if n_paths == n_sequences or len(run) + added > n_tokens:
-            yield _in_order(run)
-            run, n_paths = {}, 0
-        for depth, node in enumerate(reversed(path)):
-            if node in run:
-                run[node][0].append(n_paths)
-            else:
-                run[node] = ([n_paths], depth, node not in seen)
-                seen.add(node)
-        n_paths += 1
-    if run:
-        yield _in_order(run)
-
-
-def _in_order(
-    run: dict[int, tuple[list[int], int, bool]],
-) -> tuple[list[int], list[tuple[list[int], int, bool]]]:
-    nodes = sorted(run)
-    return nodes, [run[node] for node in nodes]

@@ -228,7 +228,8 @@ def _m005_terms_of_titles(db: Database) -> None:
         marked = []
         for item_idx, title, terms in rows:
             row = np.frombuffer(terms, packed).copy()
-            held = np.isin(row["term"], hash_terms(analyze(title, language)))
+            in_title = set(hash_terms(analyze(title, language)).tolist())
+            held = np.array([term in in_title for term in row["term"].tolist()], np.uint8)
             row["weight"] = (row["weight"] & 254) + held
             marked.append((row.tobytes(), item_idx))
         db.conn.executemany("UPDATE items SET terms = ? WHERE item_idx = ?", marked)

@@ -47,7 +47,7 @@ class StateReader(Model):
         params = llama.llama_context_default_params()
         params.n_ctx = N_COMMON + N_TEXTS * N_TOKENS
         params.n_batch = N_TEXTS * N_TOKENS
-        params.n_ubatch = 256
+        params.n_ubatch = 256  # faster than `lm.N_AT_ONCE`; a state may round by its company
         params.n_seq_max = 1 + N_TEXTS
         params.kv_unified = True
         params.swa_full = True

@@ -135,12 +135,15 @@ def train(
                 report = replace(report, used=False, deep=False, why=report.why or found.why)
         elif trouble:
             report = replace(report, behavior=BehaviorReport(why=trouble))
-        progress("learning from answers to words", 0.0)
+        learning = partial(progress, "learning from answers to words")
+        learning(0.0)
         chosen = taken_of(shown.walk(), events)
         lists = [each for each in shown.walk() if each.words and chosen[each.slate_id or 0]]
         taken = [chosen[each.slate_id or 0] for each in lists]
         with_new = {**theta, **(fitted or {})}
-        titles = partial(ask_titles, catalog, questions, signals, seed=config.seed)
+        titles = partial(
+            ask_titles, catalog, questions, signals, seed=config.seed, progress=learning
+        )
         words, of_words = train_words(lists, taken, titles, with_new, prior, config)
         report = replace(report, words=words)
         opinions = read_opinions(events, catalog)

@@ -47,12 +47,11 @@ class WordsReport:
 
 NO_WORDS = WordsReport(0)
 MIN_LISTS, FOLDS = 20, 5
-MAX_TITLES = 500
-"""As many titles are asked for as there are lists, and no more than that, which takes a text model
-some 20 s. Fitted to viewers' words alone, weights find halves of titles with an nDCG@10 of .06,
-where shipped ones have .90 (`bench/words_or_titles.py`)."""
-MAX_ROWS = 200_000
-"""How many items of lists are learned from at most, those of the newest lists."""
+MAX_LISTS, MAX_ROWS = 300, 200_000
+"""How many lists, and items of these, are learned from at most, the newest ones. As many titles are
+asked for as there are lists; a text model takes some 40 ms for each. Fitted to viewers' words
+alone, weights find halves of titles with an nDCG@10 of .06, where shipped ones have .90
+(`bench/words_or_titles.py`)."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +94,14 @@ def train_words(
         (shown, chosen)
         for shown, chosen in zip(lists, taken, strict=True)
         if shown.words and 0 < len(chosen) < shown.n_shown
-    ]
+    ][-MAX_LISTS:]
     rows = np.cumsum([shown.n_shown for shown, _ in reversed(some)])
     some = some[len(some) - int(np.searchsorted(rows, MAX_ROWS, "right")) :]
     if len(some) < MIN_LISTS:
         return WordsReport(len(some), why="too few lists of which something was taken"), None
     names = (*dict.fromkeys(name for shown, _ in some for name in shown.names), PLACE)
     pools = [_answered(*each, names, n % FOLDS) for n, each in enumerate(some)]
-    beside = [_titled(each, names) for each in titles(min(len(some), MAX_TITLES))]
+    beside = [_titled(each, names) for each in titles(len(some))]
     # What histories taught may move as well, so that words are not blamed for it, but stays as is.
     asked = [name for name in names if name in ASKED]
     shipped = {name: prior.get(name, ()) for name in asked}

@@ -20,7 +20,7 @@ FLOORS = (
     " schema connection store staging rows text_lines times"
     " opinion_model opinion_parts bootstrap list_metrics splits evaluation charts"
     " manifest gguf_header convert_e5 workspace vocabulary encoder_file memory_file llama lm"
-    " token_rows state_reader checkpoint embedder",
+    " branch_order tree_chunks token_rows state_reader checkpoint embedder",
     "column columns importing catalog event_rules event_importing events interactions learned"
     " adapter_state steps shown paused"
     " opinions opinion_state said tastes sentences past"

@@ -117,6 +117,8 @@ def named(name):
     [
         ("lexical", "wireless mouse", [], "t1"),
         ("coverage", "cast iron pan", [], "k1"),
+        ("title_share", "wireless iron pan", [], "t1"),  # half of a title, not two of five words
+        ("title_share", "不锈钢炒锅", [], "k2"),
         ("lexical", "无线鼠标", [], "t2"),
         ("phrases", "anything", [], "s1"),
         ("content", "", ["s1"], "s1"),

@@ -46,7 +46,7 @@ class BehaviorModel(LanguageModel):
         ModelFileError: the body is no model, or not as wide as the rows.
     """
 
-    _n_anew = 1  # an event costs one token; no K-quants here
+    _least = 1  # an event costs one token; no K-quants here
 
     def __init__(self, body: bytes, rows: I8, bias: F32, temperature: float, n_ctx: int) -> None:
         self._width = rows.shape[1]
@@ -90,9 +90,9 @@ class BehaviorModel(LanguageModel):
         with self.lock:
             self._rows, self._scales, self._bias = self._rows[:n], self._scales[:n], self._bias[:n]
             self.n_vocab = n
+            self._forget_branches()
             llama.llama_memory_clear(self._memory, True)
             self._held = {slot: [] for slot in self._held}
-            self._branches = []
 
     def read(self, tokens: Sequence[int]) -> Logits:
         """Read a history, from where the same one was left if it is still kept.
